@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A WireGuard interface as configuration: the one value that the INI reader, the command line and
+ * the UAPI reader produce, that UAPI and INI writers and the JSON view take, and that a device is
+ * asked for and given. Used for a whole state (get) and for a change (set); `has` says what is in it.
+ */
+#ifndef WEFT_CONF_DEVICE_H
+#define WEFT_CONF_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/diag.h"
+#include "util/error.h"
+#include "util/inet.h"
+#include "util/secret.h"
+
+struct weft_conf_allowed_ip {
+	struct weft_prefix prefix;
+	bool remove; /* in a change: take it away (UAPI "-") */
+};
+
+enum weft_conf_peer_has {
+	WEFT_PEER_HAS_PSK = 1 << 0,
+	WEFT_PEER_HAS_ENDPOINT = 1 << 1,
+	WEFT_PEER_HAS_KEEPALIVE = 1 << 2,
+	WEFT_PEER_REPLACE_ALLOWED_IPS = 1 << 3,
+	WEFT_PEER_REMOVE = 1 << 4,
+	WEFT_PEER_UPDATE_ONLY = 1 << 5,
+};
+
+struct weft_conf_peer {
+	unsigned has;
+	uint8_t public_key[WEFT_KEY_LEN];
+	struct weft_secret psk;              /* all zeros: none */
+	struct weft_endpoint endpoint;       /* numeric */
+	uint16_t keepalive_s;                /* 0: off */
+	struct weft_conf_allowed_ip *allowed_ips;
+	size_t n_allowed_ips, cap_allowed_ips;
+	/* only in a get */
+	uint64_t last_handshake_sec;
+	uint32_t last_handshake_nsec;
+	uint64_t rx_bytes, tx_bytes;
+};
+
+enum weft_conf_device_has {
+	WEFT_DEVICE_HAS_PRIVATE_KEY = 1 << 0,
+	WEFT_DEVICE_HAS_LISTEN_PORT = 1 << 1,
+	WEFT_DEVICE_HAS_FWMARK = 1 << 2,
+	WEFT_DEVICE_REPLACE_PEERS = 1 << 3,
+	WEFT_DEVICE_HAS_PUBLIC_KEY = 1 << 4, /* only in a get */
+};
+
+struct weft_conf_device {
+	unsigned has;
+	char name[16];
+	struct weft_secret private_key; /* all zeros: none */
+	uint8_t public_key[WEFT_KEY_LEN];
+	uint16_t listen_port;
+	uint32_t fwmark;
+	struct weft_conf_peer *peers;
+	size_t n_peers, cap_peers;
+};
+
+/* Wipes and frees everything inside; the struct itself is the caller's. Leaves it empty. */
+void weft_conf_device_clear(struct weft_conf_device *dev);
+
+/* Appends an empty peer; the pointer is valid until the next append. 0 or -ENOMEM. */
+WEFT_MUST_CHECK int weft_conf_add_peer(struct weft_conf_device *dev,
+				       struct weft_conf_peer **ret_peer);
+WEFT_MUST_CHECK int weft_conf_add_allowed_ip(struct weft_conf_peer *peer,
+					     const struct weft_prefix *prefix, bool remove);
+
+#endif

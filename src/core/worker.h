@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data path through the core: what the threads that move packets call, beside the owner.
+ * One `struct weft_worker` per thread. No lock is taken where there is a session.
+ *
+ * Shape of a batch:
+ *     weft_worker_enter(w, now);
+ *     ... weft_tx_* / weft_rx_* ...
+ *     weft_worker_leave(w);
+ * Peers and keypairs that a call returned are valid until the worker leaves.
+ */
+#ifndef WEFT_CORE_WORKER_H
+#define WEFT_CORE_WORKER_H
+
+#include "core/device.h"
+
+#define WEFT_DATA_HEADER_LEN 16 /* type, receiver index, counter */
+#define WEFT_DATA_OVERHEAD   32 /* header and tag */
+#define WEFT_PADDING         16
+
+struct weft_keypair;
+struct weft_worker;
+
+/* Owner, before the thread starts. 0, -ENOMEM, WEFT_E_LIMIT (max_workers), WEFT_E_CRYPTO. */
+WEFT_MUST_CHECK int weft_worker_new(struct weft_device *dev, struct weft_worker **ret_w);
+/* Owner, after the thread has ended. Takes NULL. Its counters are kept in the device's sums. */
+void weft_worker_free(struct weft_worker *w);
+
+void weft_worker_enter(struct weft_worker *w, uint64_t now_ns);
+void weft_worker_leave(struct weft_worker *w);
+/* Before sleeping: forgets the keys that the library contexts still hold. Outside a batch. */
+void weft_worker_idle(struct weft_worker *w);
+void weft_worker_count_drop(struct weft_worker *w, enum weft_drop reason, uint64_t n);
+
+/* ---- out: inner packet -> datagram ---- */
+
+struct weft_tx {
+	struct weft_peer *peer;
+	struct weft_keypair *keypair;
+	struct weft_endpoint endpoint;
+};
+
+/*
+ * Finds peer (longest prefix of the destination), endpoint and session for an inner packet. One
+ * call serves all packets of a batch with the same destination.
+ * Returns 0; WEFT_E_DOWN, WEFT_E_DROP (malformed), WEFT_E_NO_PEER, WEFT_E_NO_ENDPOINT: the packet
+ * is dropped and counted, `n_pkts` times (for the last two the caller answers with ICMP,
+ * core/icmp.h); WEFT_E_NO_SESSION: hand each packet to weft_tx_stage. `ret_tx->peer` is set in
+ * the case of WEFT_E_NO_SESSION too.
+ */
+WEFT_MUST_CHECK int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len,
+				  unsigned n_pkts, struct weft_tx *ret_tx);
+
+/* Length of the datagram for an inner packet: padded to 16, but not past the MTU, plus 32. */
+size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len);
+
+/*
+ * Seals in place: `buf` holds 16 free bytes, then the inner packet of `inner_len` bytes, and is at
+ * least weft_tx_datagram_len() long. Inner ECN goes to `ret_tos` (RFC 6040; no DSCP).
+ * Returns 0, or WEFT_E_NO_SESSION (counter ran out: stage it), WEFT_E_DROP (counted).
+ */
+WEFT_MUST_CHECK int weft_tx_seal(struct weft_worker *w, struct weft_tx *tx, uint8_t *buf,
+				 size_t inner_len, size_t *ret_len, uint8_t *ret_tos);
+
+/*
+ * After a batch went to the socket: timers and statistics. `bytes` is of datagrams; keepalives
+ * (inner_len 0) do not count as data.
+ */
+void weft_tx_done(struct weft_worker *w, const struct weft_tx *tx, unsigned pkts, size_t bytes,
+		  bool any_data);
+
+/*
+ * Copies an inner packet to the peer's queue of those that wait (at most 128, oldest dropped; one
+ * budget for the device) and asks the owner for a handshake. Drops are counted.
+ */
+void weft_tx_stage(struct weft_worker *w, struct weft_peer *peer, const uint8_t *inner, size_t len);
+
+/* ---- in: datagram -> inner packet ---- */
+
+struct weft_rx {
+	struct weft_peer *peer;
+	const uint8_t *inner; /* inside `pkt`; NULL for a keepalive */
+	size_t inner_len;     /* trimmed to the inner header's length */
+};
+
+/*
+ * Takes any datagram of at least 0 bytes. Handshake messages and cookie replies are checked for
+ * form and mac1 and queued for the owner: returns 1. Transport data is opened in place: replay
+ * window looked at, authenticated, committed, endpoint noted, inner source checked, ECN merged from
+ * `tos` (the outer DS field), timers told: returns 0 with `ret_rx` filled.
+ * Returns WEFT_E_DROP when dropped (counted).
+ */
+WEFT_MUST_CHECK int weft_rx_packet(struct weft_worker *w, const struct weft_endpoint *from,
+				   uint8_t tos, uint8_t *pkt, size_t len, struct weft_rx *ret_rx);
+
+#endif

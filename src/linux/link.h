@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel says about our interface and the routes around it, over rtnetlink (libmnl):
+ * watching (up, down, MTU, deletion, addresses, route changes), quieting the interface, and asking
+ * which interface a destination is routed to. rtnetlink(7).
+ */
+#ifndef WEFT_LINUX_LINK_H
+#define WEFT_LINUX_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/error.h"
+#include "util/inet.h"
+
+struct weft_link;
+
+enum weft_link_change {
+	WEFT_LINK_UP = 1 << 0,
+	WEFT_LINK_DOWN = 1 << 1,
+	WEFT_LINK_MTU = 1 << 2,
+	WEFT_LINK_DELETED = 1 << 3,
+	WEFT_LINK_ADDRESS = 1 << 4, /* an address of any interface came or went */
+	WEFT_LINK_ROUTE = 1 << 5,   /* a route or rule changed */
+	WEFT_LINK_OVERRUN = 1 << 6, /* messages were lost: state was read anew */
+};
+
+/* Subscribes and reads the present state of interface `ifindex`. 0 or negated errno. */
+WEFT_MUST_CHECK int weft_link_open(struct weft_link **ret_link, unsigned ifindex);
+void weft_link_close(struct weft_link *link);
+int weft_link_fd(const struct weft_link *link); /* for epoll */
+
+/* Reads what is there. Returns a mask of enum weft_link_change (0: nothing for us), or errno. */
+WEFT_MUST_CHECK int weft_link_read(struct weft_link *link);
+
+bool weft_link_is_up(const struct weft_link *link);
+uint32_t weft_link_mtu(const struct weft_link *link);
+/* An address of our interface of that family, for ICMP errors; WEFT_NONE if it has none. */
+struct weft_ip weft_link_address(const struct weft_link *link, uint8_t family);
+
+/* No automatic link-local address, no router solicitation, no ICMP redirects; MTU 1420 if `mtu`. */
+WEFT_MUST_CHECK int weft_link_quiet(const char *name, unsigned ifindex);
+WEFT_MUST_CHECK int weft_link_set_mtu(unsigned ifindex, uint32_t mtu);
+
+/*
+ * Which interface would carry a packet to `ip` with this mark (RTM_GETROUTE)? Returns 0 with the
+ * index, or negated errno (-ENETUNREACH). Its own socket: any thread, one at a time.
+ */
+WEFT_MUST_CHECK int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip,
+				      uint32_t fwmark, unsigned *ret_ifindex);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tunnel device: /dev/net/tun with vnet headers and, where the kernel has them, TSO and USO
+ * (Documentation/networking/tuntap.rst; virtio spec 5.1.6). Moves super-packets; what is inside
+ * is offload.h's business.
+ */
+#ifndef WEFT_LINUX_TUN_H
+#define WEFT_LINUX_TUN_H
+
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+#define WEFT_TUN_MAX_PACKET 65535
+
+struct weft_tun {
+	int fd;
+	char name[16];
+	unsigned ifindex;
+	bool vnet_hdr; /* every read and write carries a struct virtio_net_hdr */
+	bool tso;      /* reads may be TCP super-packets; writes of them are accepted */
+	bool uso;      /* likewise for UDP (Linux 6.2) */
+	bool gso_write_broken; /* set when the kernel refused a GSO write: write plain ones */
+};
+
+/*
+ * Creates (or attaches to) `name`; "%d" patterns are allowed. Non-blocking, IFF_NO_PI.
+ * `offload` false: no vnet header at all. Needs CAP_NET_ADMIN. `tun->name` is what it became.
+ * Returns 0 or negated errno (-EBUSY: a live daemon has it; -ENOENT: no /dev/net/tun; -EPERM).
+ */
+WEFT_MUST_CHECK int weft_tun_open(struct weft_tun *ret_tun, const char *name, bool offload);
+
+/* Takes over an open TUN descriptor (WG_TUN_FD); owns it on success. */
+WEFT_MUST_CHECK int weft_tun_from_fd(struct weft_tun *ret_tun, int fd, bool offload);
+void weft_tun_close(struct weft_tun *tun);
+
+/*
+ * Reads one packet or super-packet. Without vnet header `ret_hdr` is zeroed. `buf` should take
+ * 65535 bytes. Returns the packet's length, -EAGAIN, -EBADFD or -EIO (device is gone), or other.
+ */
+WEFT_MUST_CHECK int weft_tun_read(struct weft_tun *tun, struct virtio_net_hdr *ret_hdr,
+				  uint8_t *buf, size_t cap);
+
+/*
+ * Writes one packet or super-packet. Returns 0 or negated errno. -EINVAL on a GSO packet: the
+ * caller sets gso_write_broken and writes the segments singly.
+ */
+struct iovec;
+WEFT_MUST_CHECK int weft_tun_write(struct weft_tun *tun, const struct virtio_net_hdr *hdr,
+				   const struct iovec *iov, unsigned n_iov);
+
+#endif
