@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# What a newcomer types. Meson does the building; this only names the jobs.
+.DEFAULT_GOAL := help
+BUILD := build/release
+
+.PHONY: help deps deps-check build demo demo-clean check fuzz install clean format
+
+help:
+	@printf '%s\n' \
+	'make demo         install what is missing, build, show weft working on this machine (root)' \
+	'make demo KEEP=1  the same, and leave it standing; make demo-clean takes it away' \
+	'make check        install what is missing, build, run every test (root)' \
+	'make build        build weftd and weft into $(BUILD)' \
+	'make install      install them (PREFIX=/usr/local, DESTDIR=)' \
+	'make fuzz         fuzz every parser, SECONDS=600 each' \
+	'make format       clang-format over the sources' \
+	'make clean        remove build/'
+
+deps:
+	@scripts/deps.sh demo
+
+deps-check:
+	@scripts/deps.sh check
+
+# The options are given at set-up and again on a tree that has been set up before.
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --buildtype=release -Ddebug=true -Dtests=disabled --prefix=$(or $(PREFIX),/usr/local)
+
+build: deps $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+demo: build
+	@WEFT_BUILD=$(CURDIR)/$(BUILD) KEEP=$(KEEP) scripts/demo.sh
+
+demo-clean:
+	@scripts/demo.sh --clean
+
+check: deps-check
+	@scripts/check.py
+
+fuzz: deps-check
+	@scripts/fuzz.sh $(or $(SECONDS),600)
+
+install: build
+	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(DESTDIR))
+
+format:
+	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs clang-format -i
+
+clean:
+	@rm -rf build

@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that `make check` runs, in order, each counted; the last line is the sum.
+
+Stages can be named to run only those: scripts/check.py lint unit ...  (-h lists them).
+Build trees go to build/; logs and JUnit files to build/check-logs/.
+"""
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+OUT = TOP / "build" / "check-logs"
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-rfE", "--tb=short", "-p", "no:cacheprovider"]
+passed = failed = skipped = 0
+notes = []
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run(argv, log, env=None, echo=False):
+    """Runs argv at the top of the tree, its output to a log. Returns its exit code."""
+    e = dict(os.environ, **(env or {}))
+    with open(OUT / log, "wb") as f:
+        p = subprocess.Popen(argv, cwd=TOP, env=e, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for line in p.stdout:
+            f.write(line)
+            f.flush()
+            if echo:
+                sys.stdout.write(line.decode(errors="replace"))
+                sys.stdout.flush()
+        return p.wait()
+
+
+def tail(log, n=40):
+    for line in (OUT / log).read_text(errors="replace").splitlines()[-n:]:
+        say("    " + line)
+
+
+def count(ok, what, log=None):
+    """One check that is no test runner: counts as one test."""
+    global passed, failed
+    if ok:
+        passed += 1
+        return
+    failed += 1
+    notes.append(what)
+    say(f"  FAILED: {what}")
+    if log:
+        tail(log)
+
+
+def junit(path, what, code, log):
+    """Adds a runner's JUnit file to the sums."""
+    global passed, failed, skipped
+    try:
+        cases = list(ET.parse(path).getroot().iter("testcase"))
+    except (OSError, ET.ParseError) as e:
+        count(False, f"{what}: no result file ({e})", log)
+        return
+    bad = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
+    skip = [c for c in cases if c.find("skipped") is not None and c not in bad]
+    good = len(cases) - len(bad) - len(skip)
+    passed += good
+    failed += len(bad)
+    skipped += len(skip)
+    for c in bad:
+        notes.append(f"{what}: {c.get('classname', '')} {c.get('name', '')}")
+    for c in skip:
+        say(f"  skipped: {what}: {c.get('name', '')}")
+    say(f"  {what}: {good} passed, {len(bad)} failed" + (f", {len(skip)} skipped" if skip else ""))
+    if bad:
+        tail(log, 80)
+    elif code != 0:
+        count(False, f"{what}: the runner ended with {code} though no test failed", log)
+    elif not cases:
+        count(False, f"{what}: no test was run", log)
+
+
+built = {}
+
+
+def build(name, *options, cc="gcc"):
+    """Configures and builds build/NAME, once. True if that worked; a failure is counted."""
+    if name in built:
+        return built[name]
+    tree = f"build/{name}"
+    ok = True
+    if not (TOP / tree / "build.ninja").exists():
+        ok = run(["meson", "setup", tree, *options], f"setup-{name}.log", env={"CC": cc}) == 0
+        if not ok:
+            count(False, f"meson setup of {tree}", f"setup-{name}.log")
+    if ok:
+        ok = run(["ninja", "-C", tree], f"build-{name}.log") == 0
+        count(ok, f"{cc} builds {tree} without a warning", f"build-{name}.log")
+    built[name] = ok
+    return ok
+
+
+def meson_test(name, what, suite, env=None, multiplier=1):
+    argv = ["meson", "test", "-C", f"build/{name}", "--no-rebuild", "--print-errorlogs",
+            "--logbase", f"log-{suite}", "-t", str(multiplier), "--suite", suite]
+    log = f"test-{name}-{suite}.log"
+    xml = TOP / f"build/{name}/meson-logs/log-{suite}.junit.xml"
+    xml.unlink(missing_ok=True)
+    junit(xml, what, run(argv, log, env), log)
+
+
+def pytest(what, args, env=None):
+    stem = re.sub(r"[^a-z0-9]+", "-", what.lower()).strip("-")
+    xml = OUT / f"{stem}.xml"
+    xml.unlink(missing_ok=True)
+    log = f"{stem}.log"
+    code = run([*PYTEST, f"--junit-xml={xml}", *args], log, env)
+    junit(xml, what, code, log)
+
+
+SAN = {"ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1",
+       "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
+       "TSAN_OPTIONS": "halt_on_error=1"}
+
+
+def check_build():
+    return build("check", "--buildtype=release", "-Ddebug=true")
+
+
+def asan_build():
+    return build("asan", "--buildtype=debugoptimized", "-Db_sanitize=address,undefined",
+                 "-Db_lundef=false", cc="clang")
+
+
+def tsan_build():
+    return build("tsan", "--buildtype=debugoptimized", "-Db_sanitize=thread", "-Db_lundef=false",
+                 cc="clang")
+
+
+def stage_lint():
+    """licence lines, format, shell, man pages, cppcheck, clang-tidy"""
+    count(run(["scripts/lint.sh"], "lint.log") == 0, "lint", "lint.log")
+
+
+def stage_unit():
+    """gcc and clang builds; unit, vector and simulation tests; the core's symbols"""
+    if check_build():
+        meson_test("check", "unit and vectors (gcc)", "fast")
+        meson_test("check", "simulation (gcc)", "sim", multiplier=3)
+        count(run(["scripts/check-core-symbols.sh", "build/check"], "symbols.log") == 0,
+              "the core makes no system call, reads no clock, allocates nothing", "symbols.log")
+    build("clang", "--buildtype=release", "-Ddebug=true", cc="clang")
+
+
+def stage_san():
+    """unit tests and simulation under ASan and UBSan, threads under TSan"""
+    if asan_build():
+        meson_test("asan", "unit and vectors (ASan, UBSan)", "fast", SAN, 5)
+        meson_test("asan", "simulation (ASan, UBSan)", "sim", SAN, 10)
+    if tsan_build():
+        meson_test("tsan", "threads (TSan)", "threads", SAN, 5)
+
+
+def stage_ct():
+    """no branch and no index on a secret, under valgrind"""
+    if check_build():
+        meson_test("check", "constant time (valgrind)", "ct", multiplier=5)
+
+
+def stage_fuzz():
+    """some seconds for each fuzz target (the committed corpora are part of the unit tests)"""
+    count(run(["scripts/fuzz.sh", os.environ.get("FUZZ_SECONDS", "5")], "fuzz.log") == 0,
+          "fuzzing finds nothing in some seconds a target", "fuzz.log")
+
+
+def stage_system():
+    """real tunnels in namespaces"""
+    if check_build():
+        pytest("system", ["tests/system"], {"WEFT_BUILD": str(TOP / "build/check")})
+
+
+def stage_system_asan():
+    """the system tests that handle packets and texts, with weftd and weft under ASan and UBSan"""
+    if asan_build():
+        pytest("system (ASan, UBSan)", ["tests/system", "-m", "asan"],
+               {"WEFT_BUILD": str(TOP / "build/asan"), **SAN})
+
+
+def stage_system_tsan():
+    """the system tests that move traffic while things change, with weftd under TSan"""
+    if tsan_build():
+        pytest("system (TSan)", ["tests/system", "-m", "tsan"],
+               {"WEFT_BUILD": str(TOP / "build/tsan"), **SAN})
+
+
+def stage_vm():
+    """against the kernel's own WireGuard, in a virtual machine"""
+    if check_build():
+        pytest("kernel (VM)", ["tests/vm"], {"WEFT_BUILD": str(TOP / "build/check")})
+
+
+STAGES = {n[len("stage_"):]: f for n, f in list(globals().items()) if n.startswith("stage_")}
+
+
+def main():
+    names = sys.argv[1:]
+    if any(a in ("-h", "--help") for a in names):
+        say(__doc__ + "\nStages:")
+        for n, f in STAGES.items():
+            say(f"  {n:12} {f.__doc__}")
+        return 0
+    unknown = [n for n in names if n not in STAGES]
+    if unknown:
+        print(f"check.py: no stage named {unknown[0]}: there are {', '.join(STAGES)}",
+              file=sys.stderr)
+        return 2
+    OUT.mkdir(parents=True, exist_ok=True)
+    for n in names or STAGES:
+        say(f"== {n}: {STAGES[n].__doc__}")
+        t = time.monotonic()
+        STAGES[n]()
+        say(f"   {n} took {time.monotonic() - t:.0f} s")
+    for n in notes:
+        say(f"failed: {n}")
+    say(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
+
+
+sys.exit(main())
