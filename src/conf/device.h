@@ -2,7 +2,8 @@
 /*
  * A WireGuard interface as configuration: the one value that the INI reader, the command line and
  * the UAPI reader produce, that UAPI and INI writers and the JSON view take, and that a device is
- * asked for and given. Used for a whole state (get) and for a change (set); `has` says what is in it.
+ * asked for and given. Used for a whole state (get) and for a change (set); `has` says what is in
+ * it.
  */
 #ifndef WEFT_CONF_DEVICE_H
 #define WEFT_CONF_DEVICE_H
@@ -15,6 +16,27 @@
 #include "util/error.h"
 #include "util/inet.h"
 #include "util/secret.h"
+
+#define WEFT_CONF_MAX_PEERS      (1u << 20)
+#define WEFT_CONF_MAX_EXTRAS     256 /* per device or peer */
+#define WEFT_CONF_EXTRA_NAME_LEN 32  /* bytes with the NUL */
+#define WEFT_CONF_ZONE_LEN       16  /* bytes with the NUL: an interface name */
+
+/*
+ * What a get says beyond wg's fields: named figures, UAPI key "weft_<name>". Names in use, device:
+ * drop_<reason> (reasons: core/drop.h), cookies_sent, under_load_ns, staged_bytes; peer:
+ * handshakes_initiated, handshakes_answered, handshakes_completed, handshakes_failed,
+ * cookies_received, endpoint_age_sec, endpoint_changes, last_received_age_ms.
+ */
+struct weft_conf_extra {
+	char name[WEFT_CONF_EXTRA_NAME_LEN];
+	uint64_t value;
+};
+
+struct weft_conf_extras {
+	struct weft_conf_extra *v;
+	size_t n, cap;
+};
 
 struct weft_conf_allowed_ip {
 	struct weft_prefix prefix;
@@ -33,15 +55,21 @@ enum weft_conf_peer_has {
 struct weft_conf_peer {
 	unsigned has;
 	uint8_t public_key[WEFT_KEY_LEN];
-	struct weft_secret psk;              /* all zeros: none */
-	struct weft_endpoint endpoint;       /* numeric */
-	uint16_t keepalive_s;                /* 0: off */
+	struct weft_secret psk;        /* all zeros: none */
+	struct weft_endpoint endpoint; /* numeric */
+	/*
+	 * The endpoint's zone where the text has a name ("fe80::1%eth0"), else empty. This layer
+	 * cannot turn it into endpoint.scope_id: src/control and src/cli do.
+	 */
+	char endpoint_zone[WEFT_CONF_ZONE_LEN];
+	uint16_t keepalive_s; /* 0: off */
 	struct weft_conf_allowed_ip *allowed_ips;
 	size_t n_allowed_ips, cap_allowed_ips;
 	/* only in a get */
 	uint64_t last_handshake_sec;
 	uint32_t last_handshake_nsec;
 	uint64_t rx_bytes, tx_bytes;
+	struct weft_conf_extras extras;
 };
 
 enum weft_conf_device_has {
@@ -61,15 +89,37 @@ struct weft_conf_device {
 	uint32_t fwmark;
 	struct weft_conf_peer *peers;
 	size_t n_peers, cap_peers;
+	/* only in a get */
+	struct weft_conf_extras extras;
+	char version[WEFT_CONF_EXTRA_NAME_LEN]; /* weft_version: the daemon's; "" if not told */
 };
 
 /* Wipes and frees everything inside; the struct itself is the caller's. Leaves it empty. */
 void weft_conf_device_clear(struct weft_conf_device *dev);
 
-/* Appends an empty peer; the pointer is valid until the next append. 0 or -ENOMEM. */
+/* Wipes and frees everything inside a peer that is not part of a device. Leaves it empty. */
+void weft_conf_peer_clear(struct weft_conf_peer *peer);
+
+/*
+ * Appends an empty peer; the pointer is valid until the next append. 0, -ENOMEM or WEFT_E_LIMIT
+ * (WEFT_CONF_MAX_PEERS).
+ */
 WEFT_MUST_CHECK int weft_conf_add_peer(struct weft_conf_device *dev,
 				       struct weft_conf_peer **ret_peer);
+
+/* Appends a copy of `prefix` as it is (host bits are not looked at). 0 or -ENOMEM. */
 WEFT_MUST_CHECK int weft_conf_add_allowed_ip(struct weft_conf_peer *peer,
 					     const struct weft_prefix *prefix, bool remove);
+
+/*
+ * Appends a figure; `name` is without "weft_", `len` bytes, [a-z0-9_]. 0, -ENOMEM, -EINVAL (the
+ * name is empty, too long or has other characters) or WEFT_E_LIMIT (WEFT_CONF_MAX_EXTRAS).
+ */
+WEFT_MUST_CHECK int weft_conf_add_extra(struct weft_conf_extras *extras, const char *name,
+					size_t len, uint64_t value);
+
+/* The figure called `name` (a C string), or NULL. */
+const struct weft_conf_extra *weft_conf_find_extra(const struct weft_conf_extras *extras,
+						   const char *name);
 
 #endif

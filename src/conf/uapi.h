@@ -9,8 +9,8 @@
 
 #include "conf/device.h"
 
-#define WEFT_UAPI_MAX_LINE    4096          /* bytes; longer is -EINVAL */
-#define WEFT_UAPI_MAX_REQUEST (512u << 20)  /* bytes */
+#define WEFT_UAPI_MAX_LINE    4096         /* bytes; longer is -EINVAL */
+#define WEFT_UAPI_MAX_REQUEST (512u << 20) /* bytes */
 
 /* Growable text. `p` may be NULL while cap is 0. Wiped when freed or grown. */
 struct weft_text {
