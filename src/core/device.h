@@ -74,9 +74,11 @@ struct weft_callbacks {
 	/* A worker left something for the owner: make it call weft_device_run soon. */
 	void (*wake)(void *ctx);
 	/*
-	 * True if `endpoint` may be used: false when it is routed into our own tunnel. May be NULL.
+	 * True if `peer` may be reached at `endpoint`: false when it is routed into our own tunnel
+	 * and would come back to the same peer. The peer is borrowed for the call. May be NULL.
 	 */
-	bool (*endpoint_allowed)(void *ctx, const struct weft_endpoint *endpoint);
+	bool (*endpoint_allowed)(void *ctx, struct weft_peer *peer,
+				 const struct weft_endpoint *endpoint);
 };
 
 struct weft_device_params {
@@ -133,6 +135,9 @@ uint64_t weft_device_next_ns(const struct weft_device *dev);
 WEFT_MUST_CHECK int weft_device_reserve(struct weft_device *dev, size_t peers, size_t allowed_ips);
 
 struct weft_peer *weft_peer_find(struct weft_device *dev, const uint8_t public_key[WEFT_KEY_LEN]);
+
+/* The peer that packets to `ip` inside the tunnel go to (longest allowed prefix), or NULL. */
+struct weft_peer *weft_peer_by_allowed_ip(struct weft_device *dev, const struct weft_ip *ip);
 
 /*
  * Adds a peer. Returns 0; -EEXIST; -EADDRNOTAVAIL if the key is our own (ignore it, as the kernel
