@@ -17,8 +17,8 @@ struct weft_diag {
 };
 
 /*
- * Sets position and message (printf style; cut to fit). `diag` may be NULL: then nothing happens.
- * Never put a secret in the message. Any thread.
+ * Sets position and message (printf style; cut to fit); an earlier hint is cleared. `diag` may be
+ * NULL: then nothing happens. Never put a secret in the message. Any thread.
  */
 void weft_diag_set(struct weft_diag *diag, unsigned line, unsigned column, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
