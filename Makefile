@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 BUILD := build/release
 
-.PHONY: help deps deps-check build demo demo-clean check fuzz install clean format
+.PHONY: help deps deps-check build demo demo-clean check bench fuzz install clean format
 
 help:
 	@printf '%s\n' \
@@ -12,6 +12,7 @@ help:
 	'make check        install what is missing, build, run every test (root)' \
 	'make build        build weftd and weft into $(BUILD)' \
 	'make install      install them (PREFIX=/usr/local, DESTDIR=)' \
+	'make bench        weftd against wireguard-go and the bare wire, in turn (root)' \
 	'make fuzz         fuzz every parser, SECONDS=600 each' \
 	'make format       clang-format over the sources' \
 	'make clean        remove build/'
@@ -37,6 +38,9 @@ demo-clean:
 
 check: deps-check
 	@scripts/check.py
+
+bench: deps-check build
+	@WEFT_BUILD=$(CURDIR)/$(BUILD) tests/bench/bench.py --json build/bench.json
 
 fuzz: deps-check
 	@scripts/fuzz.sh $(or $(SECONDS),600)
