@@ -14,7 +14,8 @@
 
 #include "util/error.h"
 
-#define WEFT_TUN_MAX_PACKET 65535
+#define WEFT_TUN_MAX_PACKET  65535
+#define WEFT_TUN_DEFAULT_MTU 1420 /* of a device that did not exist before, as the kernel's wg */
 
 struct weft_tun {
 	int fd;
@@ -27,26 +28,33 @@ struct weft_tun {
 };
 
 /*
- * Creates (or attaches to) `name`; "%d" patterns are allowed. Non-blocking, IFF_NO_PI.
+ * Creates (or attaches to) `name`; "%d" patterns are allowed. Non-blocking, IFF_NO_PI. A device
+ * that did not exist gets WEFT_TUN_DEFAULT_MTU and goes away with the descriptor.
  * `offload` false: no vnet header at all. Needs CAP_NET_ADMIN. `tun->name` is what it became.
  * Returns 0 or negated errno (-EBUSY: a live daemon has it; -ENOENT: no /dev/net/tun; -EPERM).
  */
 WEFT_MUST_CHECK int weft_tun_open(struct weft_tun *ret_tun, const char *name, bool offload);
 
-/* Takes over an open TUN descriptor (WG_TUN_FD); owns it on success. */
+/*
+ * Takes over an open TUN descriptor (WG_TUN_FD), attached already; owns it on success. Whether it
+ * has vnet headers was settled when it was attached; `offload` false turns TSO and USO off.
+ * Returns 0 or negated errno (-EINVAL: a TAP, or one without IFF_NO_PI).
+ */
 WEFT_MUST_CHECK int weft_tun_from_fd(struct weft_tun *ret_tun, int fd, bool offload);
 void weft_tun_close(struct weft_tun *tun);
 
 /*
  * Reads one packet or super-packet. Without vnet header `ret_hdr` is zeroed. `buf` should take
- * 65535 bytes. Returns the packet's length, -EAGAIN, -EBADFD or -EIO (device is gone), or other.
+ * 65535 bytes. Returns the packet's length, -EAGAIN (also while the interface is down), -EBADFD
+ * (device is gone), or other.
  */
 WEFT_MUST_CHECK int weft_tun_read(struct weft_tun *tun, struct virtio_net_hdr *ret_hdr,
 				  uint8_t *buf, size_t cap);
 
 /*
- * Writes one packet or super-packet. Returns 0 or negated errno. -EINVAL on a GSO packet: the
- * caller sets gso_write_broken and writes the segments singly.
+ * Writes one packet or super-packet, at most 127 pieces. `hdr` NULL: a plain packet. Returns 0 or
+ * negated errno. -EINVAL on a GSO packet: the caller sets gso_write_broken and writes the segments
+ * singly. -EIO: the interface is down. -EBADFD: it is gone.
  */
 struct iovec;
 WEFT_MUST_CHECK int weft_tun_write(struct weft_tun *tun, const struct virtio_net_hdr *hdr,
