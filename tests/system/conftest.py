@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+# Fixtures of the system tests. They need root, and make everything in namespaces of their own.
+import os
+import signal
+
+import pytest
+
+from lib import ns, traffic, wg
+
+DUT, OTHER = wg.DUT, wg.OTHER
+# every pair of implementations that has the one under test in it: (initiator, responder)
+PAIRS = list(dict.fromkeys([(DUT, OTHER), (OTHER, DUT), (DUT, DUT)]))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than half a minute")
+    # the end by SIGTERM takes down what was built, as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.geteuid() != 0:
+        skip = pytest.mark.skip(reason="needs root")
+        for item in items:
+            item.add_marker(skip)
+    # the longest first, so that parallel runs end together
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_report_header(config):
+    return f"under test: {DUT} ({wg.PROGRAMS[DUT]()})"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    network = getattr(item, "funcargs", {}).get("net")
+    if report.failed and network is not None and report.when == "call":
+        for daemon in network.daemons:
+            report.sections.append((f"log of {daemon}", daemon.log()[-6000:]))
+
+
+@pytest.fixture
+def net():
+    """An empty network. At the end its daemons must be alive, end cleanly and have no report."""
+    network = ns.Network()
+    try:
+        yield network
+    finally:
+        wrong = network.close()
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+
+
+class Pair:
+    """Hosts a and b with a tunnel between them; a has an endpoint for b, b learns a's."""
+
+    outer = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
+    inner = {4: ("10.99.0.1", "10.99.0.2"), 6: ("fd99::1", "fd99::2")}
+
+    def __init__(self, net, impl_a, impl_b, outer=4, mtu=None, wire_mtu=None, args_a=(), args_b=(),
+                 psk=None, keepalive=None, endpoint_b=True):
+        self.net = net
+        self.a, self.b = net.wire(["192.0.2.1/24", "2001:db8::1/64"],
+                                  ["192.0.2.2/24", "2001:db8::2/64"], wire_mtu)
+        self.wa = wg.Daemon(self.a, impl_a, args=args_a, wait_ready=False)
+        self.wb = wg.Daemon(self.b, impl_b, args=args_b, wait_ready=False)
+        self.a4, self.b4 = self.inner[4]
+        self.a6, self.b6 = self.inner[6]
+        for d, n in ((self.wa, 1), (self.wb, 2)):
+            d.wait_ready()
+            d.setup([f"10.99.0.{n}/24", f"fd99::{n}/64"], port=51820, mtu=mtu)
+        self.endpoint_a = wg.endpoint(self.outer[outer][0], 51820)
+        self.endpoint_b = wg.endpoint(self.outer[outer][1], 51820)
+        self.wa.peer(self.wb.key, [f"{self.b4}/32", f"{self.b6}/128"], psk=psk,
+                     endpoint=self.endpoint_b if endpoint_b else None, keepalive=keepalive)
+        self.wb.peer(self.wa.key, [f"{self.a4}/32", f"{self.a6}/128"], psk=psk)
+
+    def connect(self):
+        """Waits until the tunnel carries v4 and v6."""
+        traffic.until_reaches(self.a, self.b4)
+        traffic.until_reaches(self.a, self.b6)
+        return self
+
+
+@pytest.fixture
+def pair(net):
+    """Makes a Pair: pair("weftd", "wireguard-go", outer=6)."""
+    return lambda impl_a=DUT, impl_b=OTHER, **kwargs: Pair(net, impl_a, impl_b, **kwargs)
+
+
+@pytest.fixture(params=PAIRS, ids=lambda p: "-".join(p))
+def impls(request):
+    """(implementation of a, implementation of b)"""
+    return request.param
