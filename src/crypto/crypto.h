@@ -15,10 +15,10 @@
 #include "util/error.h"
 #include "util/secret.h"
 
-#define WEFT_HASH_LEN    32 /* BLAKE2s-256 */
-#define WEFT_MAC_LEN     16 /* keyed BLAKE2s with a 16-byte digest (mac1, mac2) */
-#define WEFT_TAG_LEN     16 /* Poly1305 */
-#define WEFT_XNONCE_LEN  24 /* XChaCha20-Poly1305 */
+#define WEFT_HASH_LEN        32 /* BLAKE2s-256 */
+#define WEFT_MAC_LEN         16 /* keyed BLAKE2s with a 16-byte digest (mac1, mac2) */
+#define WEFT_TAG_LEN         16 /* Poly1305 */
+#define WEFT_XNONCE_LEN      24 /* XChaCha20-Poly1305 */
 #define WEFT_SIPHASH_KEY_LEN 16
 
 struct weft_crypto;
@@ -48,12 +48,12 @@ WEFT_MUST_CHECK int weft_mac(struct weft_crypto *c, uint8_t out[WEFT_MAC_LEN], c
 			     size_t key_len, const void *data, size_t len);
 
 /*
- * KDF1, KDF2, KDF3 of the paper (5.4): HKDF with HMAC-BLAKE2s. `out2` and `out3` may be NULL
- * (`out3` only if NULL is wanted for both or the last). Outputs may alias `key`.
+ * KDF1, KDF2, KDF3 of the paper (5.4): HKDF with HMAC-BLAKE2s. A NULL among `out2` and `out3` is
+ * left out. Outputs may alias `key` and `data`.
  */
-WEFT_MUST_CHECK int weft_kdf(struct weft_crypto *c, uint8_t out1[WEFT_HASH_LEN],
-			     uint8_t *out2, uint8_t *out3, const uint8_t key[WEFT_HASH_LEN],
-			     const void *data, size_t len);
+WEFT_MUST_CHECK int weft_kdf(struct weft_crypto *c, uint8_t out1[WEFT_HASH_LEN], uint8_t *out2,
+			     uint8_t *out3, const uint8_t key[WEFT_HASH_LEN], const void *data,
+			     size_t len);
 
 /*
  * X25519 (RFC 7748). `weft_x25519` returns WEFT_E_WEAK_KEY when the result is all zeros, and
@@ -61,7 +61,8 @@ WEFT_MUST_CHECK int weft_kdf(struct weft_crypto *c, uint8_t out1[WEFT_HASH_LEN],
  * `weft_x25519_clamp` clamps in place.
  */
 WEFT_MUST_CHECK int weft_x25519(struct weft_crypto *c, struct weft_secret *ret_shared,
-				const struct weft_secret *secret, const uint8_t point[WEFT_KEY_LEN]);
+				const struct weft_secret *secret,
+				const uint8_t point[WEFT_KEY_LEN]);
 WEFT_MUST_CHECK int weft_x25519_public(struct weft_crypto *c, uint8_t ret_public[WEFT_KEY_LEN],
 				       const struct weft_secret *secret);
 void weft_x25519_clamp(struct weft_secret *secret);
