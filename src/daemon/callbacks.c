@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the core asks of the machine: memory, randomness, the wall clock, the static key, sending
+ * of handshakes, the log, and whether an endpoint would loop.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+#include "linux/privilege.h"
+#include "util/encoding.h"
+
+#define MAX_NESTING 8 /* tunnels through peers of the same interface */
+
+static void *cb_alloc(void *ctx, size_t size)
+{
+	(void)ctx;
+	return weft_secmem_alloc(size);
+}
+
+static void cb_free(void *ctx, void *p, size_t size)
+{
+	(void)ctx;
+	weft_secmem_free(p, size);
+}
+
+static void cb_random(void *ctx, void *out, size_t len)
+{
+	(void)ctx;
+	if (weft_random(out, len)) {
+		weftd_log(WEFTD_LOG_ERROR, "no_randomness", NULL);
+		abort(); /* nothing that WireGuard promises holds without it */
+	}
+}
+
+static void cb_wall_time(void *ctx, uint64_t *ret_sec, uint32_t *ret_nsec)
+{
+	struct timespec ts;
+
+	(void)ctx;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	*ret_sec = (uint64_t)ts.tv_sec;
+	*ret_nsec = (uint32_t)ts.tv_nsec;
+}
+
+static int cb_static_dh(void *ctx, struct weft_secret *ret_shared,
+			const uint8_t point[WEFT_KEY_LEN])
+{
+	struct weftd *d = ctx;
+
+	return weft_x25519(d->crypto, ret_shared, &d->keys->private_key, point);
+}
+
+static int cb_send(void *ctx, const struct weft_endpoint *to, uint8_t tos, const uint8_t *pkt,
+		   size_t len)
+{
+	struct weftd *d = ctx;
+	bool stale = false;
+	int rc;
+
+	if (!d->udp) /* the owner alone writes this: no lock for reading */
+		return -ENOTCONN;
+	rc = weft_udp_send(d->udp, to, tos, pkt, len, len, &stale);
+	if (stale)
+		atomic_store(&d->source_stale, true);
+	return rc < 0 ? rc : 0;
+}
+
+static void cb_wake(void *ctx)
+{
+	struct weftd *d = ctx;
+	uint64_t one = 1;
+	ssize_t n;
+
+	if (atomic_exchange(&d->wake_pending, true))
+		return;
+	n = write(d->wake_fd, &one, sizeof(one));
+	(void)n;
+}
+
+static const struct {
+	const char *name;
+	enum weftd_log_level level;
+} event_names[] = {
+	[WEFT_EVENT_PEER_UP] = {"peer_up", WEFTD_LOG_INFO},
+	[WEFT_EVENT_PEER_REKEYED] = {"peer_rekeyed", WEFTD_LOG_DEBUG},
+	[WEFT_EVENT_PEER_SILENT] = {"peer_silent", WEFTD_LOG_INFO},
+	[WEFT_EVENT_ENDPOINT_MOVED] = {"endpoint_moved", WEFTD_LOG_INFO},
+	[WEFT_EVENT_KEYS_ZEROED] = {"keys_zeroed", WEFTD_LOG_DEBUG},
+	[WEFT_EVENT_UNDER_LOAD_BEGIN] = {"under_load", WEFTD_LOG_INFO},
+	[WEFT_EVENT_UNDER_LOAD_END] = {"load_over", WEFTD_LOG_INFO},
+};
+
+static void log_about_peer(enum weftd_log_level level, unsigned kind, const char *name,
+			   const struct weft_peer *peer, const struct weft_endpoint *endpoint)
+{
+	static const uint8_t nobody[WEFT_KEY_LEN];
+	const uint8_t *key = peer ? weft_peer_public_key(peer) : nobody;
+	char key_text[WEFT_KEY_BASE64_LEN + 1], endpoint_text[WEFT_ENDPOINT_TEXT_LEN];
+	char held_text[21];
+	uint64_t held;
+
+	if (!weftd_log_allowed(kind, key, WEFT_KEY_LEN, weftd_now_ns(), &held))
+		return;
+	weft_key_to_base64(key_text, key);
+	weftd_log(level, name, "peer", peer ? key_text : NULL, "endpoint",
+		  endpoint && endpoint->ip.family ? weft_endpoint_format(endpoint, endpoint_text)
+						  : NULL,
+		  "held_back", held ? weftd_log_u64(held_text, held) : NULL, NULL);
+}
+
+static void cb_event(void *ctx, const struct weft_event *event)
+{
+	struct weftd *d = ctx;
+
+	if (event->type == WEFT_EVENT_KEYS_ZEROED) {
+		weftd_worker_kick(&d->tx, true);
+		weftd_worker_kick(&d->rx, true);
+	}
+	if ((size_t)event->type < sizeof(event_names) / sizeof(event_names[0]))
+		log_about_peer(event_names[event->type].level, event->type,
+			       event_names[event->type].name, event->peer, &event->endpoint);
+}
+
+/* ---- endpoints that are routed into the tunnel ---- */
+
+void weftd_routes_forget(struct weftd *d)
+{
+	memset(d->routes, 0, sizeof(d->routes));
+}
+
+/* Asked once per address until routes, rules, addresses or the mark change. */
+static bool routed_into_tunnel(struct weftd *d, const struct weft_ip *ip)
+{
+	struct weftd_route *r;
+	unsigned ifindex = 0;
+
+	r = &d->routes[weft_siphash(d->route_key, ip, sizeof(*ip)) % WEFTD_ROUTE_CACHE];
+	if (r->ip.family && weft_ip_equal(&r->ip, ip))
+		return r->into_tunnel;
+	if (weft_route_lookup(d->link, ip, d->fwmark, &ifindex))
+		ifindex = 0; /* no route: the socket will say so */
+	r->ip = *ip;
+	r->into_tunnel = ifindex == d->tun.ifindex && ifindex != 0;
+	return r->into_tunnel;
+}
+
+/*
+ * An endpoint routed into our interface is fine if the peer that carries it there is another one,
+ * which in turn is reached outside (or through yet another): tunnels may nest, not loop.
+ */
+static bool cb_endpoint_allowed(void *ctx, struct weft_peer *peer,
+				const struct weft_endpoint *endpoint)
+{
+	struct weftd *d = ctx;
+	struct weft_endpoint at = *endpoint;
+	struct weft_peer_info info;
+
+	if (d->link_foreign) /* its namespace's routes are not ours: no loop is possible */
+		return true;
+	for (unsigned i = 0; i < MAX_NESTING; i++) {
+		struct weft_peer *carrier;
+
+		if (at.scope_id ? at.scope_id != d->tun.ifindex : !routed_into_tunnel(d, &at.ip))
+			return true;
+		carrier = weft_peer_by_allowed_ip(d->dev, &at.ip);
+		if (!carrier || carrier == peer)
+			break;
+		weft_peer_info(d->dev, carrier, &info);
+		weft_secret_clear(&info.psk);
+		at = info.endpoint;
+		if (at.ip.family == WEFT_NONE)
+			return true;
+	}
+	log_about_peer(WEFTD_LOG_ERROR, 1000, "endpoint_refused_loop", peer, endpoint);
+	return false;
+}
+
+void weftd_callbacks_init(struct weftd *d, struct weft_callbacks *ret_cb)
+{
+	*ret_cb = (struct weft_callbacks){
+		.ctx = d,
+		.alloc = cb_alloc,
+		.free = cb_free,
+		.random = cb_random,
+		.wall_time = cb_wall_time,
+		.static_dh = cb_static_dh,
+		.send = cb_send,
+		.event = cb_event,
+		.wake = cb_wake,
+		.endpoint_allowed = cb_endpoint_allowed,
+	};
+}

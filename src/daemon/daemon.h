@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weftd from the inside: one interface, three threads.
+ *
+ *     tx     TUN -> split -> seal -> UDP trains
+ *     rx     UDP trains -> open -> coalesce -> TUN
+ *     owner  handshakes, timers, configuration, link events, signals
+ *
+ * Who touches what is said at each field. The data threads never wait for the owner: they share
+ * with it the sockets (under `udp_lock`, read side, for one batch at a time) and what the core
+ * promises in core/worker.h.
+ */
+#ifndef WEFT_DAEMON_DAEMON_H
+#define WEFT_DAEMON_DAEMON_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/device.h"
+#include "conf/uapi.h"
+#include "control/uapi_server.h"
+#include "core/device.h"
+#include "core/worker.h"
+#include "crypto/crypto.h"
+#include "daemon/options.h"
+#include "linux/link.h"
+#include "linux/tun.h"
+#include "linux/udp.h"
+
+#define WEFTD_MAX_WORKERS       2
+#define WEFTD_HANDSHAKE_QUEUE   4096        /* packets, as the kernel's */
+#define WEFTD_STAGE_BYTES       (32u << 20) /* all packets that wait for handshakes */
+#define WEFTD_RATELIMIT_ENTRIES 8192        /* source addresses */
+#define WEFTD_HANDSHAKE_SLICE   16          /* handshakes between looks at other work */
+#define WEFTD_ROUTE_CACHE       1024        /* endpoints whose route is remembered */
+#define WEFTD_TX_BATCH          64          /* packets read from the TUN in a row */
+#define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
+#define WEFTD_CLEAR_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
+#define WEFTD_FOREIGN_POLL_NS   WEFT_NS_PER_S          /* link in another namespace: looked at */
+#define WEFTD_KEEP_KEYS_MS      500 /* an idle worker forgets its keys after this */
+#define WEFTD_OWNER_NICE        5
+
+struct weftd;
+
+/* A data thread. */
+struct weftd_worker {
+	struct weftd *d;
+	struct weft_worker *w;
+	pthread_t thread;
+	bool started;
+	int kick_fd;         /* eventfd: look up from poll (new sockets, forget keys, stop) */
+	_Atomic bool forget; /* drop cached keys at the next chance */
+	void *private_;      /* buffers of tx.c or rx.c */
+};
+
+struct weftd_route {
+	struct weft_ip ip; /* family WEFT_NONE: free */
+	bool into_tunnel;
+};
+
+struct weftd {
+	struct weftd_options opt; /* constant after start */
+	struct weft_tun tun;      /* fd, name, ifindex constant; gso_write_broken: rx */
+	struct weft_device *dev;  /* see core */
+	struct weftd_worker tx, rx;
+
+	/* sockets: written by the owner under the write lock; NULL while down */
+	pthread_rwlock_t udp_lock;
+	struct weft_udp *udp;
+
+	/* the interface's own addresses, for ICMP errors: owner writes, tx reads */
+	pthread_mutex_t address_lock;
+	struct weft_ip address4, address6;
+
+	/* any thread */
+	int wake_fd; /* eventfd: the owner has something to do */
+	_Atomic bool wake_pending;
+	_Atomic bool source_stale; /* a sticky source stopped being valid */
+	_Atomic bool stopping;
+	_Atomic int exit_code;
+
+	/* owner alone */
+	struct weft_crypto *crypto;
+	struct weft_link *link;
+	struct weft_uapi_server *uapi;
+	struct weftd_keys *keys; /* in memory for keys */
+	uint8_t public_key[WEFT_KEY_LEN];
+	bool has_key;
+	uint16_t listen_port; /* wanted; 0: none chosen yet */
+	uint32_t fwmark;
+	bool link_up;
+	bool link_foreign; /* the interface was moved to another network namespace */
+	uint64_t socket_retry_ns, clear_sources_ns, foreign_poll_ns; /* WEFT_NEVER: not due */
+	uint64_t sources_cleared_ns;                                 /* last time */
+	struct weftd_route routes[WEFTD_ROUTE_CACHE];
+	uint8_t route_key[WEFT_SIPHASH_KEY_LEN];
+	int signal_fd, epoll_fd;
+};
+
+struct weftd_keys {
+	struct weft_secret private_key;
+};
+
+/* ---- loop.c: owner ---- */
+
+/* Monotonic time that goes on while the machine sleeps, as the kernel's WireGuard counts it. */
+uint64_t weftd_now_ns(void);
+
+/* Serves until something ends the daemon; returns its exit code. */
+int weftd_loop(struct weftd *d);
+
+/* Ends the daemon: logs the reason, wakes the owner. Any thread. */
+void weftd_fail(struct weftd *d, const char *what, int code);
+/* The TUN answered `code`: a device that is gone ends the daemon well, anything else badly. */
+void weftd_tun_error(struct weftd *d, int code);
+/* Ends the daemon with this exit code unless it is ending already. Any thread. */
+void weftd_stop(struct weftd *d, int exit_code);
+
+/* ---- sockets.c: owner ---- */
+
+/* Opens a pair on `port` (0: any free one). 0 or negated errno. */
+WEFT_MUST_CHECK int weftd_sockets_open(struct weftd *d, uint16_t port, uint32_t fwmark,
+				       struct weft_udp **ret_udp);
+/* Puts `udp` (or NULL) in place of what was; closes that. Takes ownership. */
+void weftd_sockets_swap(struct weftd *d, struct weft_udp *udp);
+void weftd_sockets_free(struct weft_udp *udp); /* takes NULL */
+
+/* The link went up: sockets, then the core. 0, or why it stays down (tried again later). */
+int weftd_go_up(struct weftd *d, uint64_t now_ns);
+void weftd_go_down(struct weftd *d, uint64_t now_ns);
+
+/* ---- callbacks.c ---- */
+
+/* What the core asks of the machine; ctx is the struct weftd. */
+void weftd_callbacks_init(struct weftd *d, struct weft_callbacks *ret_cb);
+void weftd_routes_forget(struct weftd *d); /* owner */
+
+/* ---- configure.c: owner; ctx is the struct weftd ---- */
+int weftd_configure_get(void *ctx, struct weft_text *out);
+int weftd_configure_set(void *ctx, const struct weft_conf_device *change);
+
+/* ---- tx.c, rx.c ---- */
+WEFT_MUST_CHECK int weftd_tx_init(struct weftd *d); /* buffers; 0 or -ENOMEM */
+WEFT_MUST_CHECK int weftd_rx_init(struct weftd *d);
+void weftd_tx_fini(struct weftd *d);
+void weftd_rx_fini(struct weftd *d);
+void *weftd_tx_main(void *d); /* the threads */
+void *weftd_rx_main(void *d);
+
+/* ---- worker.c: what both data threads share ---- */
+
+/* Starts / stops and joins a thread. Owner. */
+WEFT_MUST_CHECK int weftd_worker_start(struct weftd_worker *w, const char *name,
+				       void *(*main)(void *));
+void weftd_worker_stop(struct weftd_worker *w);
+void weftd_worker_kick(struct weftd_worker *w, bool forget); /* any thread */
+/* After a wake-up by kick_fd, or before a long sleep. The worker's own thread. */
+void weftd_worker_kicked(struct weftd_worker *w);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weftd: start-up in order, the way into the background, and the end. What happens in between is
+ * loop.c (owner), tx.c and rx.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+#include "daemon/notify.h"
+#include "linux/privilege.h"
+
+/* What failed, for the person at the terminal: says it, and returns `rc`. */
+static int complain(const struct weftd *d, const char *what, int rc)
+{
+	const char *name = d->tun.name[0] ? d->tun.name : d->opt.ifname;
+	const char *hint = "";
+
+	if (rc == -EPERM || rc == -EACCES)
+		hint = " (CAP_NET_ADMIN is needed: run as root)";
+	else if (rc == -EBUSY || rc == WEFT_E_IN_USE)
+		hint = " (is another daemon serving it?)";
+	fprintf(stderr, "weftd: %s: %s: %s%s\n", name, what, weft_strerror(rc), hint);
+	return rc;
+}
+
+static int make_fds(struct weftd *d)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	/* before any thread: all of them inherit it */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	d->tx.kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	d->rx.kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (d->signal_fd < 0 || d->wake_fd < 0 || d->tx.kick_fd < 0 || d->rx.kick_fd < 0 ||
+	    d->epoll_fd < 0)
+		return complain(d, "descriptors", -errno);
+	return 0;
+}
+
+/* Keys are not yet here, but nothing that may hold one comes before this. */
+static int make_keys(struct weftd *d)
+{
+	const struct rlimit none = {0, 0};
+	int rc;
+
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	setrlimit(RLIMIT_CORE, &none);
+	rc = weft_secmem_adopt_openssl();
+	if (!rc)
+		rc = weft_crypto_init();
+	if (!rc)
+		rc = weft_crypto_new(&d->crypto);
+	if (!rc)
+		rc = weft_random(d->route_key, sizeof(d->route_key));
+	if (rc)
+		return complain(d, "cryptographic library", rc);
+	d->keys = weft_secmem_alloc(sizeof(*d->keys));
+	return d->keys ? 0 : complain(d, "memory for keys", -ENOMEM);
+}
+
+static int make_link(struct weftd *d)
+{
+	int rc;
+
+	if (d->opt.tun_fd >= 0)
+		rc = weft_tun_from_fd(&d->tun, d->opt.tun_fd, d->opt.tun_offload);
+	else
+		rc = weft_tun_open(&d->tun, d->opt.ifname, d->opt.tun_offload);
+	if (rc)
+		return complain(d, "tunnel device", rc);
+	weftd_log_set_ifname(d->tun.name);
+	rc = weft_link_quiet(d->tun.name, d->tun.ifindex);
+	if (rc) /* a container may have /proc/sys read-only: noisy, but it works */
+		weftd_log(WEFTD_LOG_ERROR, "link_not_quiet", "reason", weft_strerror(rc), NULL);
+	if (d->opt.tun_fd >= 0) {
+		rc = weft_link_set_mtu(d->tun.ifindex, WEFT_TUN_DEFAULT_MTU);
+		if (rc)
+			return complain(d, "MTU of the interface", rc);
+	}
+	rc = weft_link_open(&d->link, d->tun.ifindex);
+	return rc ? complain(d, "watching the interface", rc) : 0;
+}
+
+static int make_device(struct weftd *d)
+{
+	const struct weft_device_params params = {
+		.max_workers = WEFTD_MAX_WORKERS,
+		.handshake_queue_pkts = WEFTD_HANDSHAKE_QUEUE,
+		.stage_bytes = WEFTD_STAGE_BYTES,
+		.ratelimit_entries = WEFTD_RATELIMIT_ENTRIES,
+	};
+	struct weft_callbacks cb;
+	int rc;
+
+	weftd_callbacks_init(d, &cb);
+	rc = weft_device_new(&params, &cb, &d->dev);
+	if (!rc)
+		rc = weft_worker_new(d->dev, &d->tx.w);
+	if (!rc)
+		rc = weft_worker_new(d->dev, &d->rx.w);
+	if (!rc)
+		rc = weftd_tx_init(d);
+	if (!rc)
+		rc = weftd_rx_init(d);
+	return rc ? complain(d, "start", rc) : 0;
+}
+
+static int make_control(struct weftd *d)
+{
+	const struct weft_uapi_handlers handlers = {
+		.ctx = d, .get = weftd_configure_get, .set = weftd_configure_set};
+	int rc = weft_uapi_server_new(&d->uapi, d->tun.name, d->opt.uapi_fd, &handlers);
+
+	return rc ? complain(d, "control socket", rc) : 0;
+}
+
+static int start(struct weftd *d)
+{
+	int rc;
+
+	d->link_up = false;
+	d->socket_retry_ns = d->clear_sources_ns = WEFT_NEVER;
+	rc = make_fds(d);
+	if (!rc)
+		rc = make_keys(d);
+	if (!rc)
+		rc = make_link(d);
+	if (!rc)
+		rc = make_device(d);
+	if (!rc)
+		rc = make_control(d);
+	if (rc)
+		return rc;
+	/* capabilities are each thread's own: dropped before there are others */
+	rc = weft_priv_drop();
+	if (rc)
+		return complain(d, "dropping privileges", rc);
+	if (weft_secmem_unlocked_bytes() > 0)
+		weftd_log(WEFTD_LOG_ERROR, "keys_not_locked", "reason",
+			  "RLIMIT_MEMLOCK is too small", NULL);
+	rc = weftd_worker_start(&d->tx, "weftd-tx", weftd_tx_main);
+	if (!rc)
+		rc = weftd_worker_start(&d->rx, "weftd-rx", weftd_rx_main);
+	return rc ? complain(d, "threads", rc) : 0;
+}
+
+static void finish(struct weftd *d)
+{
+	atomic_store(&d->stopping, true);
+	weftd_worker_stop(&d->tx);
+	weftd_worker_stop(&d->rx);
+	weft_uapi_server_free(d->uapi);
+	if (d->dev && weft_device_is_up(d->dev))
+		weft_device_down(d->dev, weftd_now_ns());
+	weftd_tx_fini(d);
+	weftd_rx_fini(d);
+	if (d->dev) {
+		weft_worker_free(d->tx.w);
+		weft_worker_free(d->rx.w);
+	}
+	weft_device_free(d->dev);
+	weftd_sockets_free(d->udp);
+	if (d->link)
+		weft_link_close(d->link);
+	if (d->tun.fd >= 0)
+		weft_tun_close(&d->tun);
+	if (d->keys)
+		weft_secmem_free(d->keys, sizeof(*d->keys));
+	weft_crypto_free(d->crypto);
+}
+
+/* ---- the background ---- */
+
+/* Descriptors that a caller left open by accident (a lock, a pipe) must not live on in us. */
+static void close_inherited(const struct weftd_options *opt, int ready_fd)
+{
+	const int keep[3] = {ready_fd, opt->tun_fd, opt->uapi_fd};
+	unsigned from = 3;
+
+	for (;;) {
+		int next = -1;
+
+		for (int i = 0; i < 3; i++)
+			if (keep[i] >= (int)from && (next < 0 || keep[i] < next))
+				next = keep[i];
+		if (next < 0)
+			break;
+		if ((unsigned)next > from)
+			close_range(from, (unsigned)next - 1, 0);
+		from = (unsigned)next + 1;
+	}
+	close_range(from, ~0u, 0);
+}
+
+/*
+ * Forks. The child returns 0 with the descriptor on which it reports; the parent waits for that
+ * report and does not return: 0 once the child serves, else 1 (the child has said why).
+ */
+static int into_background(int *ret_ready_fd)
+{
+	int fds[2], status;
+	char byte = 1;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		close(fds[0]);
+		setsid();
+		*ret_ready_fd = fds[1];
+		return 0;
+	}
+	close(fds[1]);
+	do
+		n = read(fds[0], &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1 && byte == 0)
+		_exit(0);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	_exit(1);
+}
+
+/* The last step of start-up: `wg` can talk to us, and whoever waits for that is told. */
+static int report_ready(struct weftd *d, int ready_fd)
+{
+	char state[64];
+	int null, rc;
+
+	snprintf(state, sizeof(state), "MAINPID=%ld\nREADY=1\nSTATUS=Serving", (long)getpid());
+	rc = weftd_notify(d->opt.notify_socket, state);
+	if (rc)
+		weftd_log(WEFTD_LOG_ERROR, "notify_failed", "reason", weft_strerror(rc), NULL);
+	if (ready_fd < 0)
+		return 0;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || chdir("/"))
+		return complain(d, "into the background", -errno);
+	dup2(null, 0);
+	dup2(null, 1);
+	if (!d->opt.keep_stderr)
+		dup2(null, 2);
+	close(null);
+	if (write(ready_fd, "", 1) != 1) /* the parent was killed: go on without it */
+		weftd_log(WEFTD_LOG_ERROR, "parent_gone", NULL);
+	close(ready_fd);
+	return 0;
+}
+
+static int serve(struct weftd *d, int ready_fd)
+{
+	int rc = start(d), code = 1;
+
+	if (!rc)
+		rc = report_ready(d, ready_fd);
+	if (!rc) {
+		weftd_log(WEFTD_LOG_INFO, "started", "version", WEFT_VERSION, NULL);
+		code = weftd_loop(d);
+		(void)!weftd_notify(d->opt.notify_socket, "STOPPING=1");
+	}
+	finish(d);
+	if (!rc)
+		weftd_log(WEFTD_LOG_INFO, "stopped", NULL);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static struct weftd d = {
+		.tun = {.fd = -1},
+		.udp_lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP,
+		.address_lock = PTHREAD_MUTEX_INITIALIZER,
+	};
+	struct weft_diag diag = {.line = 0};
+	char text[1024];
+	int ready_fd = -1, rc;
+
+	rc = weftd_options_parse(&d.opt, argc, argv, &diag);
+	if (rc) {
+		fprintf(stderr, "weftd: %s\n", weft_diag_format(&diag, text, sizeof(text)));
+		return 1;
+	}
+	if (d.opt.help || d.opt.version) {
+		fputs(d.opt.help ? weftd_help() : "weftd " WEFT_VERSION "\n", stdout);
+		return fflush(stdout) ? 1 : 0;
+	}
+	if (!d.opt.foreground) {
+		rc = into_background(&ready_fd);
+		if (rc) {
+			fprintf(stderr, "weftd: fork: %s\n", weft_strerror(rc));
+			return 1;
+		}
+		close_inherited(&d.opt, ready_fd);
+	}
+	d.tx.d = d.rx.d = &d;
+	weftd_log_init(d.opt.log_level, d.opt.log_json, d.opt.ifname);
+	return serve(&d, ready_fd);
+}

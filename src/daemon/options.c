@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Arguments and environment: see options.h. Starts nothing and prints nothing. */
+#include "daemon/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPT_LOG_FORMAT = 256, OPT_NO_TUN_OFFLOAD, OPT_NO_UDP_OFFLOAD, OPT_VERSION };
+
+static const struct option long_options[] = {
+	{"foreground", no_argument, NULL, 'f'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
+	{"no-tun-offload", no_argument, NULL, OPT_NO_TUN_OFFLOAD},
+	{"no-udp-offload", no_argument, NULL, OPT_NO_UDP_OFFLOAD},
+	{NULL, 0, NULL, 0},
+};
+
+const char *weftd_help(void)
+{
+	return "usage: weftd [-f|--foreground] [--log-format text|json] [--no-tun-offload]\n"
+	       "             [--no-udp-offload] IFNAME\n"
+	       "\n"
+	       "Makes the WireGuard interface IFNAME and serves it until it is deleted, its "
+	       "control\n"
+	       "socket is removed, or SIGTERM or SIGINT arrives. Configure it with weft or wg.\n"
+	       "\n"
+	       "  -f, --foreground        stay in the foreground\n"
+	       "      --log-format FORM   text (key=value, the default) or json, one line an "
+	       "event\n"
+	       "      --no-tun-offload    no segmentation offload on the tunnel interface\n"
+	       "      --no-udp-offload    no segmentation offload on the UDP sockets\n"
+	       "  -h, --help              this text\n"
+	       "      --version           the version\n"
+	       "\n"
+	       "environment:\n"
+	       "  LOG_LEVEL               silent, error (the default), info, verbose or debug; "
+	       "when\n"
+	       "                          set, a daemon in the background keeps its stderr\n"
+	       "  WG_TUN_FD               an open tunnel device to use instead of making one\n"
+	       "  WG_UAPI_FD              a listening control socket to use instead of making one\n"
+	       "  WG_PROCESS_FOREGROUND=1 as --foreground\n"
+	       "  NOTIFY_SOCKET           where systemd is told of READY=1\n";
+}
+
+bool weftd_ifname_valid(const char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_=+.-";
+	size_t len = strlen(name);
+
+	if (len == 0 || len > 15 || strspn(name, allowed) != len)
+		return false;
+	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static int parse_fd(const char *name, int *ret_fd, struct weft_diag *diag)
+{
+	const char *text = getenv(name);
+	char *end;
+	long v;
+
+	if (!text)
+		return 0;
+	errno = 0;
+	v = strtol(text, &end, 10);
+	if (errno || end == text || *end || v < 0 || v > INT_MAX) {
+		weft_diag_set(diag, 0, 0, "%s is not a file descriptor: '%s'", name, text);
+		return -EINVAL;
+	}
+	*ret_fd = (int)v;
+	return 0;
+}
+
+static int parse_environment(struct weftd_options *opt, struct weft_diag *diag)
+{
+	const char *level = getenv("LOG_LEVEL");
+	const char *foreground = getenv("WG_PROCESS_FOREGROUND");
+	int rc;
+
+	opt->log_level = weftd_log_level_parse(level);
+	opt->keep_stderr = level && opt->log_level != WEFTD_LOG_SILENT;
+	if (foreground && strcmp(foreground, "1") == 0)
+		opt->foreground = true;
+	opt->notify_socket = getenv("NOTIFY_SOCKET");
+	rc = parse_fd("WG_TUN_FD", &opt->tun_fd, diag);
+	return rc ? rc : parse_fd("WG_UAPI_FD", &opt->uapi_fd, diag);
+}
+
+/* One option of getopt. Returns 0 or -EINVAL with `diag` filled. */
+static int take_option(struct weftd_options *opt, int c, char **argv, struct weft_diag *diag)
+{
+	switch (c) {
+	case 'f':
+		opt->foreground = true;
+		return 0;
+	case 'h':
+		opt->help = true;
+		return 0;
+	case OPT_VERSION:
+		opt->version = true;
+		return 0;
+	case OPT_NO_TUN_OFFLOAD:
+		opt->tun_offload = false;
+		return 0;
+	case OPT_NO_UDP_OFFLOAD:
+		opt->udp_offload = false;
+		return 0;
+	case OPT_LOG_FORMAT:
+		if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0) {
+			weft_diag_set(diag, 0, 0, "--log-format takes text or json, not '%s'",
+				      optarg);
+			return -EINVAL;
+		}
+		opt->log_json = strcmp(optarg, "json") == 0;
+		return 0;
+	case ':':
+		weft_diag_set(diag, 0, 0, "option '%s' needs a value", argv[optind - 1]);
+		return -EINVAL;
+	default:
+		weft_diag_set(diag, 0, 0, "unknown option '%s'", argv[optind - 1]);
+		return -EINVAL;
+	}
+}
+
+int weftd_options_parse(struct weftd_options *ret_opt, int argc, char **argv,
+			struct weft_diag *diag)
+{
+	struct weftd_options opt = {
+		.tun_offload = true,
+		.udp_offload = true,
+		.tun_fd = -1,
+		.uapi_fd = -1,
+		.log_level = WEFTD_LOG_ERROR,
+	};
+	int c, rc;
+
+	opterr = 0;
+	optind = 0; /* glibc: start anew, whatever ran before */
+	while ((c = getopt_long(argc, argv, ":fh", long_options, NULL)) != -1) {
+		rc = take_option(&opt, c, argv, diag);
+		if (rc)
+			return rc;
+	}
+	if (opt.help || opt.version) {
+		*ret_opt = opt;
+		return 0;
+	}
+	if (argc - optind != 1) {
+		weft_diag_set(diag, 0, 0, "expected one interface name, found %d arguments",
+			      argc - optind);
+		weft_diag_hint(diag, "weftd --help says more");
+		return -EINVAL;
+	}
+	if (!weftd_ifname_valid(argv[optind])) {
+		weft_diag_set(diag, 0, 0, "'%s' is not an interface name", argv[optind]);
+		weft_diag_hint(diag, "1 to 15 letters, digits and _=+.-");
+		return -EINVAL;
+	}
+	memcpy(opt.ifname, argv[optind], strlen(argv[optind]) + 1);
+	rc = parse_environment(&opt, diag);
+	if (rc)
+		return rc;
+	*ret_opt = opt;
+	return 0;
+}
