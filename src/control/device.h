@@ -16,10 +16,14 @@
  */
 WEFT_MUST_CHECK int weft_control_list(char ***ret_names, size_t *ret_n);
 
-/* The whole state. -ENODEV: no such interface. `ret_dev` is cleared by the caller. */
+/*
+ * The whole state. -ENODEV: no such interface. -EACCES, -EPERM: it is there, but not for us.
+ * WEFT_E_PROTOCOL: its answer makes no sense. `ret_dev` is cleared by the caller, also after an
+ * error. Waits for the device's answer.
+ */
 WEFT_MUST_CHECK int weft_control_get(const char *name, struct weft_conf_device *ret_dev);
 
-/* Applies a change. Returns 0 or the device's answer as a negated errno. */
+/* Applies a change. Returns 0 or the device's answer as a negated errno; else as for get. */
 WEFT_MUST_CHECK int weft_control_set(const char *name, const struct weft_conf_device *change);
 
 #endif
