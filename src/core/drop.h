@@ -17,6 +17,7 @@
 	X(RX_UNKNOWN_PEER, "rx_unknown_peer", "received initiation: public key is no peer's")      \
 	X(RX_TIMESTAMP, "rx_timestamp", "received initiation: timestamp is not newer")             \
 	X(RX_FLOOD, "rx_flood", "received initiation: sooner than 20 ms after the last")           \
+	X(RX_NO_KEYPAIR, "rx_no_keypair", "received handshake: no keypair slot or memory is free") \
 	X(RX_NO_INDEX, "rx_no_index", "received: receiver index belongs to no session")            \
 	X(RX_COOKIE, "rx_cookie", "received cookie reply: unexpected or did not authenticate")     \
 	X(RX_EXPIRED, "rx_expired", "received data: its keypair is past its time or messages")     \

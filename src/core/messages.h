@@ -24,7 +24,6 @@ enum weft_message_type {
 };
 
 #define WEFT_TIMESTAMP_LEN     12 /* TAI64N */
-#define WEFT_COOKIE_LEN        16
 #define WEFT_MSG_INITIATION_LEN 148
 #define WEFT_MSG_RESPONSE_LEN   92
 #define WEFT_MSG_COOKIE_LEN     64
@@ -46,9 +45,8 @@ enum weft_message_type {
 #define WEFT_INITIATION_GAP_NS (WEFT_NS_PER_S / 50) /* received ones, per peer */
 #define WEFT_LOAD_HOLD_NS      WEFT_NS_PER_S
 
-/* Limits in messages. The replay window is what keeps the counter's last 2^13 values unused. */
-#define WEFT_REKEY_AFTER_MESSAGES  (1ULL << 60)
-#define WEFT_REJECT_AFTER_MESSAGES (UINT64_MAX - 8192)
+/* Limit in messages; the other one, WEFT_REJECT_AFTER_MESSAGES, is derived in replay.h. */
+#define WEFT_REKEY_AFTER_MESSAGES (1ULL << 60)
 
 struct weft_msg_initiation {
 	uint32_t sender;

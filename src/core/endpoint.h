@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A peer's endpoint: written by the owner, read by workers without a lock, and the way back, by
+ * which a worker tells the owner that a packet came from elsewhere. It decides nothing.
+ *
+ * The words are atomics with release and acquire order, without fences: a reader that sees a new
+ * word sees the odd sequence number before it, and tries again.
+ */
+#ifndef WEFT_CORE_ENDPOINT_H
+#define WEFT_CORE_ENDPOINT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "util/inet.h"
+
+#define WEFT_ENDPOINT_WORDS (sizeof(struct weft_endpoint) / sizeof(uint64_t))
+
+_Static_assert(sizeof(struct weft_endpoint) % sizeof(uint64_t) == 0, "endpoint is whole words");
+
+struct weft_shared_endpoint {
+	_Atomic uint32_t seq; /* odd while words change */
+	_Atomic uint64_t word[WEFT_ENDPOINT_WORDS];
+};
+
+/* Any thread. `ret_seq` (may be NULL) names this version of it. */
+void weft_shared_endpoint_get(const struct weft_shared_endpoint *s,
+			      struct weft_endpoint *ret_endpoint, uint32_t *ret_seq);
+/* Owner. */
+void weft_shared_endpoint_set(struct weft_shared_endpoint *s, const struct weft_endpoint *e);
+
+static inline uint32_t weft_shared_endpoint_seq(const struct weft_shared_endpoint *s)
+{
+	return atomic_load_explicit(&s->seq, memory_order_acquire);
+}
+
+/* True if remote side and local side are equal (scope and interface included). */
+static inline bool weft_endpoint_equal(const struct weft_endpoint *a, const struct weft_endpoint *b)
+{
+	return memcmp(&a->ip, &b->ip, sizeof(a->ip)) == 0 && a->port == b->port &&
+	       a->scope_id == b->scope_id && memcmp(&a->local, &b->local, sizeof(a->local)) == 0 &&
+	       a->local_ifindex == b->local_ifindex;
+}
+
+/* The last one that a worker saw and the owner has not yet taken. */
+struct weft_seen_endpoint {
+	atomic_flag busy;
+	struct weft_endpoint endpoint;
+};
+
+/* Leaves an endpoint; false if someone is at it just now (the next packet tries again). */
+bool weft_seen_endpoint_put(struct weft_seen_endpoint *s, const struct weft_endpoint *e);
+/* Owner: takes what was left last. */
+void weft_seen_endpoint_take(struct weft_seen_endpoint *s, struct weft_endpoint *ret_endpoint);
+
+#endif

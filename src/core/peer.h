@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the core: what a device and its peers are made of, and which thread may touch what. The
+ * rest of the program sees device.h and worker.h.
+ */
+#ifndef WEFT_CORE_PEER_H
+#define WEFT_CORE_PEER_H
+
+#include <stdatomic.h>
+
+#include "core/allowedips.h"
+#include "core/cookie.h"
+#include "core/device.h"
+#include "core/endpoint.h"
+#include "core/epoch.h"
+#include "core/keypair.h"
+#include "core/mem.h"
+#include "core/noise.h"
+#include "core/ratelimit.h"
+#include "core/stage.h"
+#include "core/table.h"
+#include "core/wheel.h"
+#include "core/worker.h"
+#include "util/ring.h"
+
+enum weft_timer_kind {
+	WEFT_TIMER_RETRANSMIT,
+	WEFT_TIMER_KEEPALIVE,
+	WEFT_TIMER_NEW_HANDSHAKE,
+	WEFT_TIMER_ZERO_KEYS,
+	WEFT_TIMER_PERSISTENT,
+	WEFT_TIMER_COUNT
+};
+
+/* What a worker wants of the owner: bits of weft_peer.asks. */
+enum weft_ask {
+	WEFT_ASK_STAGED = 1,        /* packets wait */
+	WEFT_ASK_HANDSHAKE = 2,     /* the session wants renewal */
+	WEFT_ASK_CONFIRMED = 4,     /* a packet came under the next keypair */
+	WEFT_ASK_ENDPOINT = 8,      /* weft_peer.seen holds another endpoint */
+	WEFT_ASK_KEEPALIVE = 16,    /* arm the timer */
+	WEFT_ASK_NEW_HANDSHAKE = 32 /* arm the timer */
+};
+
+struct weft_peer {
+	struct weft_device *dev; /* constant */
+
+	/* Workers read, the owner writes. */
+	struct weft_sessions sessions;
+	struct weft_shared_endpoint endpoint;
+	struct weft_allowed_set allowed;
+
+	/* Any thread. Times are 0 for "not". */
+	_Atomic uint64_t data_sent_ns;     /* first data sent since anything was received */
+	_Atomic uint64_t data_received_ns; /* first data received since anything was sent */
+	_Atomic uint64_t traversal_ns;     /* last authenticated packet, either way */
+	_Atomic uint64_t received_ns;      /* last authenticated packet received */
+	_Atomic uint64_t handshake_sent_ns;
+	_Atomic uint64_t tx_bytes, rx_bytes;
+	_Atomic uint32_t handshake_tries;
+	atomic_bool keepalive_armed, new_handshake_armed;
+	atomic_bool another_keepalive;  /* more data came while the keepalive timer ran */
+	atomic_bool lastminute_asked;   /* once per session: rekey on receive */
+	_Atomic uint32_t asks;          /* enum weft_ask; not 0: on (or going to) the list */
+	_Atomic(struct weft_peer *) asks_next;
+	struct weft_seen_endpoint seen;
+	struct weft_stage_queue staged; /* guarded by the stage's flag */
+
+	/* Owner. */
+	struct weft_handshake handshake;
+	struct weft_cookie_peer cookie;
+	struct weft_index_entry handshake_entry;
+	uint32_t handshake_index;
+	bool has_handshake_index;
+	bool up; /* told so by an event */
+	bool removed;
+	uint16_t keepalive_s;
+	struct weft_timer timer[WEFT_TIMER_COUNT];
+	struct weft_peer *prev, *succ; /* in the order in which they were added */
+	struct weft_retired retired;
+	uint64_t sent_timestamp_sec; /* TAI64N must grow, whatever the wall clock does */
+	uint32_t sent_timestamp_nsec;
+	uint32_t last_handshake_nsec;
+	uint64_t last_handshake_sec;
+	uint64_t endpoint_since_ns;
+	uint64_t initiated, answered, completed, failed, cookies, endpoint_changes;
+};
+
+/* Handshake messages and cookie replies on their way from workers to the owner. */
+struct weft_queued {
+	struct weft_endpoint from;
+	uint16_t len;
+	uint8_t pkt[WEFT_MSG_MAX_HANDSHAKE];
+};
+
+struct weft_worker {
+	struct weft_device *dev;
+	struct weft_crypto *crypto;
+	uint64_t now_ns;
+	unsigned slot;
+	/* Received bytes not yet added to the peer; the endpoint last seen to be the peer's own. */
+	struct weft_peer *rx_peer;
+	uint64_t rx_bytes;
+	uint32_t rx_seq;
+	bool rx_seq_known;
+	struct weft_endpoint rx_from;
+	/* Written by this worker, read by the owner. */
+	_Atomic uint64_t drops[WEFT_DROP_COUNT];
+};
+
+struct weft_device {
+	struct weft_device *self;         /* for reading what has a lock */
+	struct weft_callbacks cb;        /* constant */
+	struct weft_device_params params; /* constant */
+	struct weft_mem mem;
+	struct weft_rng rng;
+
+	/* Any thread. */
+	atomic_bool up;
+	_Atomic uint32_t mtu;
+	atomic_bool woken; /* the owner has been called and has not come yet */
+	_Atomic(struct weft_peer *) asks;
+	_Atomic uint64_t drops[WEFT_DROP_COUNT];
+	struct weft_stage stage;
+	struct weft_ring queue; /* struct weft_queued */
+	struct weft_epoch epoch;
+	struct weft_allowedips allowed;
+	struct weft_table indices; /* receiver index -> struct weft_index_entry */
+	struct weft_cookie_checker checker;
+
+	/* Owner. */
+	struct weft_keypair_env env;
+	struct weft_table peers; /* public key -> peer */
+	struct weft_crypto *crypto;
+	struct weft_noise noise;
+	struct weft_ratelimit ratelimit;
+	struct weft_wheel wheel;
+	struct weft_peer *first, *last;
+	struct weft_peer *spare; /* reserved, linked by succ */
+	size_t peer_count, spare_count;
+	struct weft_worker *workers[WEFT_EPOCH_MAX_WORKERS];
+	void *queue_mem;
+	size_t queue_mem_size;
+	uint8_t *scratch; /* one datagram */
+	uint64_t now_ns;  /* of the last owner call */
+	uint64_t load_last_ns, load_since_ns, load_total_ns;
+	uint64_t cookies_sent;
+	bool under_load;
+};
+
+#define WEFT_SCRATCH_LEN (65535 + 64)
+
+/* 0 means "never" in the fields above. */
+static inline uint64_t weft_now(uint64_t now_ns)
+{
+	return now_ns ? now_ns : 1;
+}
+
+static inline uint64_t weft_load64(const _Atomic uint64_t *p)
+{
+	return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+/* Stores only what changes, so that the cache line stays shared. */
+static inline void weft_store64(_Atomic uint64_t *p, uint64_t v)
+{
+	if (atomic_load_explicit(p, memory_order_relaxed) != v)
+		atomic_store_explicit(p, v, memory_order_relaxed);
+}
+
+static inline void weft_drop(struct weft_device *dev, enum weft_drop reason, uint64_t n)
+{
+	atomic_fetch_add_explicit(&dev->drops[reason], n, memory_order_relaxed);
+}
+
+/* Asks the owner for something. Any worker in a batch. */
+void weft_peer_ask(struct weft_peer *peer, uint32_t what);
+/* Calls the owner unless it has been called already. Any thread. */
+void weft_device_wake(struct weft_device *dev);
+
+/* ---- owner: peer.c ---- */
+
+void weft_peer_event(struct weft_peer *peer, enum weft_event_type type);
+/* Handshake under way: its index goes out of the table, its secrets are wiped. */
+void weft_peer_clear_handshake(struct weft_peer *peer);
+/* An authenticated packet came from `from`. */
+void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *from,
+			  uint64_t now_ns);
+void weft_peer_clear_source(struct weft_peer *peer);
+/* Down, or removal: nothing is pending any more. */
+void weft_peer_stop(struct weft_peer *peer, enum weft_drop staged_reason);
+struct weft_peer *weft_peer_of_set(struct weft_allowed_set *set); /* NULL: NULL; any thread */
+/* Frees a peer that has been removed, or every one when the device ends. */
+void weft_peer_destroy(struct weft_peer *peer);
+
+/* ---- owner: send.c ---- */
+
+/* Sends a datagram to the peer's endpoint and counts it. 0, or WEFT_E_DROP (counted). */
+int weft_send_datagram(struct weft_peer *peer, uint8_t tos, const uint8_t *pkt, size_t len);
+/* Initiation, unless one was sent within 5 s. Retries do not start the 90 s anew. */
+void weft_send_initiation(struct weft_peer *peer, bool retry, uint64_t now_ns);
+void weft_send_response(struct weft_peer *peer, uint64_t now_ns);
+void weft_send_cookie(struct weft_device *dev, const struct weft_queued *q, uint32_t receiver,
+		      uint64_t now_ns);
+/* What waits, or an empty packet if nothing waits; or a handshake if there is no session. */
+void weft_send_keepalive(struct weft_peer *peer, uint64_t now_ns);
+/* What waits, if anything does; or a handshake if there is no session. */
+void weft_send_staged(struct weft_peer *peer, uint64_t now_ns);
+
+/* ---- owner: receive.c ---- */
+
+/* One message out of the queue. */
+void weft_receive_handshake(struct weft_device *dev, const struct weft_queued *q, uint64_t now_ns);
+/* Looks at the queue's length, and how long ago it was long. */
+bool weft_update_load(struct weft_device *dev, uint64_t now_ns);
+/* A keypair came to be (initiator) or was confirmed (responder). */
+void weft_session_confirmed(struct weft_peer *peer, bool renewed, uint64_t now_ns);
+
+/* ---- owner: timers.c ---- */
+
+void weft_timers_run(struct weft_device *dev, uint64_t now_ns);
+void weft_timers_stop(struct weft_peer *peer);
+void weft_timers_any_sent(struct weft_peer *peer);
+void weft_timers_any_received(struct weft_peer *peer, uint64_t now_ns);
+void weft_timers_any_traversal(struct weft_peer *peer, uint64_t now_ns);
+void weft_timers_data_sent(struct weft_peer *peer, uint64_t now_ns);
+void weft_timers_handshake_initiated(struct weft_peer *peer, uint64_t now_ns);
+void weft_timers_handshake_complete(struct weft_peer *peer);
+void weft_timers_session_derived(struct weft_peer *peer, uint64_t now_ns);
+/* A worker set the time but found the timer unarmed. */
+void weft_timers_arm_keepalive(struct weft_peer *peer, uint64_t now_ns);
+void weft_timers_arm_new_handshake(struct weft_peer *peer, uint64_t now_ns);
+/* The interval, or whether the interface is up, changed. */
+void weft_timers_persistent_changed(struct weft_peer *peer, uint64_t now_ns);
+
+#endif

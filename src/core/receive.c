@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the owner receives: handshake messages and cookie replies out of the queue, their form and
+ * mac1 checked by the workers. WireGuard paper, sections 5.3 and 5.4; the order of the checks is
+ * the kernel's receive.c.
+ */
+#include "core/peer.h"
+#include "util/cursor.h"
+
+static void device_event(struct weft_device *dev, enum weft_event_type type)
+{
+	struct weft_event event = {.type = type};
+
+	if (dev->cb.event)
+		dev->cb.event(dev->cb.ctx, &event);
+}
+
+bool weft_update_load(struct weft_device *dev, uint64_t now_ns)
+{
+	if (weft_ring_count(&dev->queue) >= dev->params.handshake_queue_pkts / 8) {
+		dev->load_last_ns = now_ns;
+		if (!dev->under_load) {
+			dev->under_load = true;
+			dev->load_since_ns = now_ns;
+			device_event(dev, WEFT_EVENT_UNDER_LOAD_BEGIN);
+		}
+	} else if (dev->under_load && now_ns >= dev->load_last_ns + WEFT_LOAD_HOLD_NS) {
+		dev->under_load = false;
+		dev->load_total_ns += now_ns - dev->load_since_ns;
+		device_event(dev, WEFT_EVENT_UNDER_LOAD_END);
+	}
+	return dev->under_load;
+}
+
+static void receive_cookie(struct weft_device *dev, const struct weft_queued *q, uint64_t now_ns)
+{
+	struct weft_index_entry *entry =
+		weft_index_find(&dev->indices, weft_get_le32(q->pkt + 4));
+
+	/* A cookie reply does not authenticate where it came from: no roaming, no timers. */
+	if (!entry) {
+		weft_drop(dev, WEFT_DROP_RX_NO_INDEX, 1);
+		return;
+	}
+	if (weft_cookie_consume(&entry->peer->cookie, dev->crypto, q->pkt, q->len, now_ns) < 0) {
+		weft_drop(dev, WEFT_DROP_RX_COOKIE, 1);
+		return;
+	}
+	entry->peer->cookies++;
+}
+
+void weft_session_confirmed(struct weft_peer *peer, bool renewed, uint64_t now_ns)
+{
+	struct weft_device *dev = peer->dev;
+
+	(void)now_ns;
+	weft_timers_handshake_complete(peer);
+	dev->cb.wall_time(dev->cb.ctx, &peer->last_handshake_sec, &peer->last_handshake_nsec);
+	peer->completed++;
+	peer->up = true;
+	weft_peer_event(peer, renewed ? WEFT_EVENT_PEER_REKEYED : WEFT_EVENT_PEER_UP);
+}
+
+static void authenticated(struct weft_peer *peer, const struct weft_queued *q, uint64_t now_ns)
+{
+	atomic_fetch_add_explicit(&peer->rx_bytes, q->len, memory_order_relaxed);
+	weft_timers_any_received(peer, now_ns);
+	weft_timers_any_traversal(peer, now_ns);
+}
+
+static void receive_initiation(struct weft_device *dev, const struct weft_queued *q,
+			       uint64_t now_ns)
+{
+	struct weft_noise_incoming in;
+	enum weft_drop reason;
+	struct weft_peer *peer;
+
+	if (weft_noise_open_initiation(&dev->noise, q->pkt, q->len, &in) < 0) {
+		weft_drop(dev, WEFT_DROP_RX_HANDSHAKE, 1);
+		return;
+	}
+	peer = weft_table_find(&dev->peers, in.remote_static);
+	if (!peer) {
+		weft_wipe(&in, sizeof(in));
+		weft_drop(dev, WEFT_DROP_RX_UNKNOWN_PEER, 1);
+		return;
+	}
+	if (weft_noise_accept_initiation(&dev->noise, &peer->handshake, &in, now_ns, &reason) < 0) {
+		weft_drop(dev, reason, 1);
+		return;
+	}
+	weft_peer_heard_from(peer, &q->from, now_ns);
+	weft_send_response(peer, now_ns);
+	authenticated(peer, q, now_ns);
+}
+
+static void receive_response(struct weft_device *dev, const struct weft_queued *q, uint64_t now_ns)
+{
+	struct weft_index_entry *entry =
+		weft_index_find(&dev->indices, weft_get_le32(q->pkt + 8));
+	struct weft_noise_keys keys;
+	struct weft_keypair *old;
+	struct weft_peer *peer;
+	bool renewed;
+
+	if (!entry || entry->keypair) {
+		weft_drop(dev, WEFT_DROP_RX_NO_INDEX, 1);
+		return;
+	}
+	peer = entry->peer;
+	if (weft_sessions_prepare(&dev->env, &peer->sessions) < 0) {
+		weft_drop(dev, WEFT_DROP_RX_NO_KEYPAIR, 1);
+		return;
+	}
+	if (weft_noise_consume_response(&dev->noise, &peer->handshake, q->pkt, q->len) < 0) {
+		weft_drop(dev, WEFT_DROP_RX_HANDSHAKE, 1);
+		return;
+	}
+	weft_peer_heard_from(peer, &q->from, now_ns);
+	if (weft_noise_begin_session(&dev->noise, &peer->handshake, &keys) < 0) {
+		weft_peer_clear_handshake(peer);
+		weft_drop(dev, WEFT_DROP_RX_HANDSHAKE, 1);
+		return;
+	}
+	old = atomic_load_explicit(&peer->sessions.current, memory_order_relaxed);
+	renewed = old && now_ns < old->born_ns + WEFT_REJECT_AFTER_NS;
+	weft_sessions_begin(&dev->env, &peer->sessions, peer, &keys, peer->handshake_index, now_ns);
+	peer->has_handshake_index = false;
+	weft_wipe(&keys, sizeof(keys));
+	weft_timers_session_derived(peer, now_ns);
+	weft_session_confirmed(peer, renewed, now_ns);
+	/* What waits, or an empty packet: either confirms the session to the responder at once. */
+	weft_send_keepalive(peer, now_ns);
+	authenticated(peer, q, now_ns);
+}
+
+void weft_receive_handshake(struct weft_device *dev, const struct weft_queued *q, uint64_t now_ns)
+{
+	unsigned type = weft_message_type(q->pkt, q->len);
+	bool loaded = weft_update_load(dev, now_ns);
+
+	if (!atomic_load_explicit(&dev->up, memory_order_relaxed)) {
+		weft_drop(dev, WEFT_DROP_RX_DOWN, 1);
+		return;
+	}
+	if (type == WEFT_MSG_COOKIE) {
+		receive_cookie(dev, q, now_ns);
+		return;
+	}
+	if (loaded) {
+		if (weft_cookie_check_mac2(&dev->checker, dev->crypto, q->pkt, q->len, &q->from,
+					   now_ns) < 0) {
+			weft_send_cookie(dev, q, weft_get_le32(q->pkt + 4), now_ns);
+			return;
+		}
+		if (!weft_ratelimit_allow(&dev->ratelimit, &q->from.ip, now_ns)) {
+			weft_drop(dev, WEFT_DROP_RX_RATELIMIT, 1);
+			return;
+		}
+	}
+	if (type == WEFT_MSG_INITIATION)
+		receive_initiation(dev, q, now_ns);
+	else if (type == WEFT_MSG_RESPONSE)
+		receive_response(dev, q, now_ns);
+}

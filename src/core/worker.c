@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data path: what workers do beside the owner (WireGuard paper, sections 5.4.6, 6.1, 6.2 and
+ * 6.5). Reads peers and keypairs without a lock; what it cannot do itself, it asks the owner for.
+ */
+#include <errno.h>
+
+#include "core/inner.h"
+#include "core/peer.h"
+#include "util/cursor.h"
+
+static bool is_set(const atomic_bool *f)
+{
+	return atomic_load_explicit(f, memory_order_relaxed);
+}
+
+static bool is_up(const struct weft_worker *w)
+{
+	return is_set(&w->dev->up);
+}
+
+int weft_worker_new(struct weft_device *dev, struct weft_worker **ret_w)
+{
+	struct weft_worker *w;
+	unsigned slot = 0;
+	int r;
+
+	while (slot < dev->params.max_workers && dev->workers[slot])
+		slot++;
+	if (slot == dev->params.max_workers)
+		return WEFT_E_LIMIT;
+	w = dev->mem.alloc(dev->mem.ctx, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->dev = dev;
+	w->slot = slot;
+	r = weft_crypto_new(&w->crypto);
+	if (r < 0) {
+		dev->mem.free(dev->mem.ctx, w, sizeof(*w));
+		return r;
+	}
+	dev->workers[slot] = w;
+	*ret_w = w;
+	return 0;
+}
+
+void weft_worker_free(struct weft_worker *w)
+{
+	struct weft_device *dev;
+
+	if (!w)
+		return;
+	dev = w->dev;
+	for (unsigned i = 0; i < WEFT_DROP_COUNT; i++)
+		weft_drop(dev, i, weft_load64(&w->drops[i]));
+	dev->workers[w->slot] = NULL;
+	weft_crypto_free(w->crypto);
+	dev->mem.free(dev->mem.ctx, w, sizeof(*w));
+}
+
+void weft_worker_count_drop(struct weft_worker *w, enum weft_drop reason, uint64_t n)
+{
+	/* One writer: no read-modify-write is needed. */
+	atomic_store_explicit(&w->drops[reason], weft_load64(&w->drops[reason]) + n,
+			      memory_order_relaxed);
+}
+
+static int dropped(struct weft_worker *w, enum weft_drop reason)
+{
+	weft_worker_count_drop(w, reason, 1);
+	return WEFT_E_DROP;
+}
+
+static void flush_rx(struct weft_worker *w)
+{
+	if (w->rx_peer && w->rx_bytes)
+		atomic_fetch_add_explicit(&w->rx_peer->rx_bytes, w->rx_bytes, memory_order_relaxed);
+	w->rx_bytes = 0;
+	w->rx_peer = NULL;
+	w->rx_seq_known = false;
+}
+
+void weft_worker_enter(struct weft_worker *w, uint64_t now_ns)
+{
+	w->now_ns = weft_now(now_ns);
+	weft_epoch_enter(&w->dev->epoch, w->slot);
+}
+
+void weft_worker_leave(struct weft_worker *w)
+{
+	flush_rx(w);
+	weft_epoch_leave(&w->dev->epoch, w->slot);
+}
+
+void weft_worker_idle(struct weft_worker *w)
+{
+	weft_crypto_forget(w->crypto);
+}
+
+/*
+ * Notes the time of the first packet since the other direction was last used, and makes sure that
+ * a timer looks at it. True if it was not the first.
+ */
+static bool note_first(struct weft_worker *w, struct weft_peer *peer, _Atomic uint64_t *since,
+		       atomic_bool *armed, enum weft_ask ask)
+{
+	if (weft_load64(since))
+		return true;
+	atomic_store(since, w->now_ns);
+	if (!atomic_exchange(armed, true))
+		weft_peer_ask(peer, ask);
+	return false;
+}
+
+/* An initiation would be held back by the one that was sent last. */
+static bool handshake_is_recent(const struct weft_worker *w, const struct weft_peer *peer)
+{
+	uint64_t sent = weft_load64(&peer->handshake_sent_ns);
+
+	return sent && w->now_ns < sent + WEFT_REKEY_TIMEOUT_NS;
+}
+
+static void ask_handshake(struct weft_worker *w, struct weft_peer *peer)
+{
+	/* It is traffic that wants it: the 90 s of trying begin anew. */
+	if (atomic_load_explicit(&peer->handshake_tries, memory_order_relaxed))
+		atomic_store_explicit(&peer->handshake_tries, 0, memory_order_relaxed);
+	if (!handshake_is_recent(w, peer))
+		weft_peer_ask(peer, WEFT_ASK_HANDSHAKE);
+}
+
+/* ---- out ---- */
+
+int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len, unsigned n_pkts,
+		  struct weft_tx *ret_tx)
+{
+	struct weft_device *dev = w->dev;
+	struct weft_inner parsed;
+	struct weft_peer *peer;
+
+	if (!is_up(w)) {
+		weft_worker_count_drop(w, WEFT_DROP_TX_DOWN, n_pkts);
+		return WEFT_E_DOWN;
+	}
+	if (weft_inner_parse(inner, len, &parsed) < 0) {
+		weft_worker_count_drop(w, WEFT_DROP_TX_INNER, n_pkts);
+		return WEFT_E_DROP;
+	}
+	peer = weft_peer_of_set(weft_allowedips_lookup(&dev->allowed, &parsed.dst));
+	if (!peer) {
+		weft_worker_count_drop(w, WEFT_DROP_TX_NO_PEER, n_pkts);
+		return WEFT_E_NO_PEER;
+	}
+	weft_shared_endpoint_get(&peer->endpoint, &ret_tx->endpoint, NULL);
+	if (ret_tx->endpoint.ip.family == WEFT_NONE) {
+		weft_worker_count_drop(w, WEFT_DROP_TX_NO_ENDPOINT, n_pkts);
+		return WEFT_E_NO_ENDPOINT;
+	}
+	ret_tx->peer = peer;
+	ret_tx->keypair = atomic_load_explicit(&peer->sessions.current, memory_order_acquire);
+	return weft_keypair_can_send(ret_tx->keypair, w->now_ns) ? 0 : WEFT_E_NO_SESSION;
+}
+
+size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len)
+{
+	uint32_t mtu = atomic_load_explicit(&w->dev->mtu, memory_order_relaxed);
+
+	return weft_padded_len(inner_len, mtu) + WEFT_DATA_OVERHEAD;
+}
+
+static uint8_t inner_ecn(const uint8_t *inner, size_t len)
+{
+	if (len < 2)
+		return 0;
+	return weft_ecn_encap(inner[0] >> 4 == 4 ? inner[1] : (uint8_t)(inner[1] >> 4));
+}
+
+int weft_tx_seal(struct weft_worker *w, struct weft_tx *tx, uint8_t *buf, size_t inner_len,
+		 size_t *ret_len, uint8_t *ret_tos)
+{
+	size_t len = weft_tx_datagram_len(w, inner_len);
+	uint8_t tos = inner_ecn(buf + WEFT_DATA_HEADER_LEN, inner_len);
+	int r = weft_keypair_seal(tx->keypair, w->crypto, buf, inner_len, len - WEFT_DATA_OVERHEAD);
+
+	if (r == WEFT_E_NO_SESSION)
+		return r;
+	if (r < 0)
+		return dropped(w, WEFT_DROP_TX_CRYPTO);
+	*ret_len = len;
+	*ret_tos = tos;
+	return 0;
+}
+
+void weft_tx_done(struct weft_worker *w, const struct weft_tx *tx, unsigned pkts, size_t bytes,
+		  bool any_data)
+{
+	struct weft_peer *peer = tx->peer;
+	const struct weft_keypair *kp = tx->keypair;
+
+	if (!pkts)
+		return;
+	atomic_fetch_add_explicit(&peer->tx_bytes, bytes, memory_order_relaxed);
+	weft_store64(&peer->traversal_ns, w->now_ns);
+	weft_store64(&peer->data_received_ns, 0);
+	if (any_data)
+		(void)note_first(w, peer, &peer->data_sent_ns, &peer->new_handshake_armed,
+				 WEFT_ASK_NEW_HANDSHAKE);
+	if (weft_load64(&kp->send_counter) > WEFT_REKEY_AFTER_MESSAGES ||
+	    (kp->initiator && w->now_ns >= kp->born_ns + WEFT_REKEY_AFTER_NS))
+		ask_handshake(w, peer);
+}
+
+void weft_tx_stage(struct weft_worker *w, struct weft_peer *peer, const uint8_t *inner, size_t len)
+{
+	struct weft_stage_drops drops =
+		weft_stage_push(&w->dev->stage, &peer->staged, inner, len);
+	const struct weft_keypair *kp;
+
+	if (drops.full)
+		weft_worker_count_drop(w, WEFT_DROP_TX_STAGE_FULL, drops.full);
+	if (drops.budget)
+		weft_worker_count_drop(w, WEFT_DROP_TX_BUDGET, drops.budget);
+	if (atomic_load_explicit(&peer->handshake_tries, memory_order_relaxed))
+		atomic_store_explicit(&peer->handshake_tries, 0, memory_order_relaxed);
+	/*
+	 * While a handshake is under way there is nothing to ask for: its end sends what waits. If
+	 * it ended just now, then the queue's flag lets us see the session here.
+	 */
+	kp = atomic_load_explicit(&peer->sessions.current, memory_order_acquire);
+	if (weft_keypair_can_send(kp, w->now_ns) || !handshake_is_recent(w, peer))
+		weft_peer_ask(peer, WEFT_ASK_STAGED);
+}
+
+/* ---- in ---- */
+
+/* Junk must not fill the queue: mac1, and an index that somebody waits at, come first. */
+static int queue_handshake(struct weft_worker *w, const struct weft_endpoint *from, unsigned type,
+			   const uint8_t *pkt, size_t len)
+{
+	struct weft_device *dev = w->dev;
+	struct weft_queued *q;
+
+	if (type != WEFT_MSG_COOKIE && weft_cookie_check_mac1(&dev->checker, w->crypto, pkt, len) < 0)
+		return dropped(w, WEFT_DROP_RX_MAC1);
+	if (type != WEFT_MSG_INITIATION) {
+		uint32_t index = weft_get_le32(pkt + (type == WEFT_MSG_RESPONSE ? 8 : 4));
+
+		if (!weft_index_find(&dev->indices, index))
+			return dropped(w, WEFT_DROP_RX_NO_INDEX);
+	}
+	q = weft_ring_claim(&dev->queue);
+	if (!q)
+		return dropped(w, WEFT_DROP_RX_QUEUE_FULL);
+	q->from = *from;
+	q->len = (uint16_t)len;
+	memcpy(q->pkt, pkt, len);
+	weft_ring_commit(&dev->queue, q);
+	weft_device_wake(dev);
+	return 1;
+}
+
+static void note_endpoint(struct weft_worker *w, struct weft_peer *peer,
+			  const struct weft_endpoint *from)
+{
+	struct weft_endpoint known;
+	uint32_t seq;
+
+	if (w->rx_seq_known && weft_shared_endpoint_seq(&peer->endpoint) == w->rx_seq &&
+	    weft_endpoint_equal(from, &w->rx_from))
+		return;
+	weft_shared_endpoint_get(&peer->endpoint, &known, &seq);
+	if (!weft_endpoint_equal(from, &known)) {
+		if (weft_seen_endpoint_put(&peer->seen, from))
+			weft_peer_ask(peer, WEFT_ASK_ENDPOINT);
+		return;
+	}
+	w->rx_from = known;
+	w->rx_seq = seq;
+	w->rx_seq_known = true;
+}
+
+/* What any authenticated packet means, data or not. */
+static void note_received(struct weft_worker *w, struct weft_peer *peer, struct weft_keypair *kp,
+			  const struct weft_endpoint *from)
+{
+	const struct weft_keypair *current;
+
+	if (w->rx_peer != peer) {
+		flush_rx(w);
+		w->rx_peer = peer;
+	}
+	note_endpoint(w, peer, from);
+	if (!is_set(&kp->confirmed) &&
+	    atomic_load_explicit(&peer->sessions.next, memory_order_acquire) == kp) {
+		atomic_store_explicit(&kp->confirmed, true, memory_order_release);
+		weft_peer_ask(peer, WEFT_ASK_CONFIRMED);
+	}
+	current = atomic_load_explicit(&peer->sessions.current, memory_order_acquire);
+	if (current && current->initiator && is_set(&current->send_valid) &&
+	    w->now_ns >= current->born_ns + WEFT_REKEY_ON_RECEIVE_NS &&
+	    !is_set(&peer->lastminute_asked) && !atomic_exchange(&peer->lastminute_asked, true))
+		ask_handshake(w, peer);
+	weft_store64(&peer->data_sent_ns, 0);
+	weft_store64(&peer->received_ns, w->now_ns);
+	weft_store64(&peer->traversal_ns, w->now_ns);
+}
+
+/* The inner packet: form, source, congestion marks. */
+static int check_inner(struct weft_worker *w, struct weft_peer *peer, uint8_t *inner, size_t len,
+		       uint8_t tos, size_t *ret_len)
+{
+	struct weft_inner parsed;
+
+	if (weft_inner_parse(inner, len, &parsed) < 0)
+		return dropped(w, WEFT_DROP_RX_INNER);
+	if (weft_allowedips_lookup(&w->dev->allowed, &parsed.src) != &peer->allowed)
+		return dropped(w, WEFT_DROP_RX_ALLOWED_IPS);
+	if (weft_ecn_decap(inner, &parsed, tos) < 0)
+		return dropped(w, WEFT_DROP_RX_ECN);
+	*ret_len = parsed.total_len;
+	return 0;
+}
+
+static int receive_data(struct weft_worker *w, const struct weft_endpoint *from, uint8_t tos,
+			uint8_t *pkt, size_t len, struct weft_rx *ret_rx)
+{
+	const struct weft_index_entry *entry =
+		weft_index_find(&w->dev->indices, weft_message_read_data(pkt).receiver);
+	size_t inner_len = len - WEFT_DATA_OVERHEAD;
+	enum weft_drop reason;
+	struct weft_peer *peer;
+	int r;
+
+	if (!entry || !entry->keypair)
+		return dropped(w, WEFT_DROP_RX_NO_INDEX);
+	peer = entry->peer;
+	if (weft_keypair_open(entry->keypair, w->crypto, pkt, len, w->now_ns, &reason) < 0)
+		return dropped(w, reason);
+	note_received(w, peer, entry->keypair, from);
+	if (!inner_len) {
+		w->rx_bytes += len;
+		*ret_rx = (struct weft_rx){.peer = peer};
+		return 0;
+	}
+	if (note_first(w, peer, &peer->data_received_ns, &peer->keepalive_armed,
+		       WEFT_ASK_KEEPALIVE) &&
+	    !is_set(&peer->another_keepalive))
+		atomic_store_explicit(&peer->another_keepalive, true, memory_order_relaxed);
+	r = check_inner(w, peer, pkt + WEFT_DATA_HEADER_LEN, inner_len, tos, &inner_len);
+	if (r < 0)
+		return r;
+	w->rx_bytes += len;
+	*ret_rx = (struct weft_rx){
+		.peer = peer, .inner = pkt + WEFT_DATA_HEADER_LEN, .inner_len = inner_len};
+	return 0;
+}
+
+int weft_rx_packet(struct weft_worker *w, const struct weft_endpoint *from, uint8_t tos,
+		   uint8_t *pkt, size_t len, struct weft_rx *ret_rx)
+{
+	unsigned type = weft_message_type(pkt, len);
+
+	if (!is_up(w))
+		return dropped(w, WEFT_DROP_RX_DOWN);
+	if (!type)
+		return dropped(w, WEFT_DROP_RX_MALFORMED);
+	if (type == WEFT_MSG_DATA)
+		return receive_data(w, from, tos, pkt, len, ret_rx);
+	return queue_handshake(w, from, type, pkt, len);
+}
