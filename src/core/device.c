@@ -202,8 +202,8 @@ void weft_device_set_static(struct weft_device *dev, const uint8_t *public_key, 
 	struct weft_peer *self;
 
 	dev->now_ns = weft_now(now_ns);
-	if (public_key ? dev->noise.has_static && memcmp(dev->noise.public_key, public_key,
-							 WEFT_KEY_LEN) == 0
+	if (public_key ? dev->noise.has_static &&
+				 memcmp(dev->noise.public_key, public_key, WEFT_KEY_LEN) == 0
 		       : !dev->noise.has_static)
 		return;
 	self = public_key ? weft_table_find(&dev->peers, public_key) : NULL;

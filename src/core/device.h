@@ -26,16 +26,16 @@
 #define WEFT_NEVER     UINT64_MAX
 
 #define WEFT_MAX_PEERS     (1u << 20)
-#define WEFT_MAX_STAGED    128        /* packets per peer that wait for a handshake */
-#define WEFT_TOS_HANDSHAKE 0x88       /* AF41, no ECN: as the kernel marks handshakes */
+#define WEFT_MAX_STAGED    128  /* packets per peer that wait for a handshake */
+#define WEFT_TOS_HANDSHAKE 0x88 /* AF41, no ECN: as the kernel marks handshakes */
 
 struct weft_device;
 struct weft_peer;
 
 enum weft_event_type {
-	WEFT_EVENT_PEER_UP,          /* a session was derived (first handshake, or after silence) */
-	WEFT_EVENT_PEER_REKEYED,     /* a session replaced a live one */
-	WEFT_EVENT_PEER_SILENT,      /* handshake given up after 90 s, or session expired unanswered */
+	WEFT_EVENT_PEER_UP,      /* a session was derived (first handshake, or after silence) */
+	WEFT_EVENT_PEER_REKEYED, /* a session replaced a live one */
+	WEFT_EVENT_PEER_SILENT,  /* handshake given up after 90 s, or session expired unanswered */
 	WEFT_EVENT_ENDPOINT_MOVED,   /* an authenticated packet came from elsewhere */
 	WEFT_EVENT_KEYS_ZEROED,      /* 540 s without a new session */
 	WEFT_EVENT_UNDER_LOAD_BEGIN, /* no peer */
@@ -63,7 +63,8 @@ struct weft_callbacks {
 	/* Wall time since 1970, for TAI64N timestamps and "latest handshake". */
 	void (*wall_time)(void *ctx, uint64_t *ret_sec, uint32_t *ret_nsec);
 	/* X25519 of the static private key with `point`; 0 or WEFT_E_WEAK_KEY. */
-	int (*static_dh)(void *ctx, struct weft_secret *ret_shared, const uint8_t point[WEFT_KEY_LEN]);
+	int (*static_dh)(void *ctx, struct weft_secret *ret_shared,
+			 const uint8_t point[WEFT_KEY_LEN]);
 	/*
 	 * Send one datagram. `tos` is the outer DS field. Returns 0, or a negative code that the
 	 * core counts as WEFT_DROP_TX_SOCKET (WEFT_E_DROP: already counted).
@@ -82,10 +83,10 @@ struct weft_callbacks {
 };
 
 struct weft_device_params {
-	unsigned max_workers;         /* 1 to 64 */
-	size_t handshake_queue_pkts;  /* power of two, 16 to 65536; the kernel has 4096 */
-	size_t stage_bytes;           /* budget for packets that wait, for the whole device */
-	size_t ratelimit_entries;     /* power of two; the bounded table of source addresses */
+	unsigned max_workers;        /* 1 to 64 */
+	size_t handshake_queue_pkts; /* power of two, 16 to 65536; the kernel has 4096 */
+	size_t stage_bytes;          /* budget for packets that wait, for the whole device */
+	size_t ratelimit_entries;    /* power of two; the bounded table of source addresses */
 };
 
 /*
@@ -185,20 +186,20 @@ void weft_device_count_drop(struct weft_device *dev, enum weft_drop reason, uint
 
 struct weft_peer_info {
 	uint8_t public_key[WEFT_KEY_LEN];
-	struct weft_secret psk;           /* the caller wipes */
+	struct weft_secret psk; /* the caller wipes */
 	struct weft_endpoint endpoint;
-	uint64_t endpoint_since_ns;       /* when the endpoint last changed; 0: never set */
-	uint64_t last_handshake_sec;      /* wall time; 0: never */
+	uint64_t endpoint_since_ns;  /* when the endpoint last changed; 0: never set */
+	uint64_t last_handshake_sec; /* wall time; 0: never */
 	uint32_t last_handshake_nsec;
-	uint64_t last_received_ns;        /* last authenticated packet, monotonic; 0: never */
-	uint64_t tx_bytes, rx_bytes;      /* datagram bytes, handshakes included, as the kernel */
+	uint64_t last_received_ns;   /* last authenticated packet, monotonic; 0: never */
+	uint64_t tx_bytes, rx_bytes; /* datagram bytes, handshakes included, as the kernel */
 	uint16_t keepalive_s;
-	uint64_t handshakes_initiated;    /* initiations sent */
-	uint64_t handshakes_answered;     /* responses sent */
-	uint64_t handshakes_completed;    /* sessions derived and confirmed, either role */
-	uint64_t handshakes_failed;       /* given up after 90 s */
+	uint64_t handshakes_initiated; /* initiations sent */
+	uint64_t handshakes_answered;  /* responses sent */
+	uint64_t handshakes_completed; /* sessions derived and confirmed, either role */
+	uint64_t handshakes_failed;    /* given up after 90 s */
 	uint64_t cookies_received;
-	uint64_t endpoint_changes;        /* roaming, not configuration */
+	uint64_t endpoint_changes; /* roaming, not configuration */
 };
 
 /* Peers in the order in which they were added. NULL begins; NULL ends. */
@@ -216,7 +217,7 @@ size_t weft_peer_allowed_count(const struct weft_peer *peer);
 struct weft_device_stats {
 	uint64_t drops[WEFT_DROP_COUNT]; /* all workers and the owner summed */
 	uint64_t cookies_sent;
-	uint64_t under_load_ns;          /* total time under load */
+	uint64_t under_load_ns; /* total time under load */
 	size_t staged_bytes, staged_pkts;
 	size_t peers;
 	size_t handshakes_queued;

@@ -7,8 +7,8 @@
 const char *weft_drop_name(enum weft_drop reason)
 {
 	switch (reason) {
-#define X(code, name, sentence)                                                                    \
-	case WEFT_DROP_##code:                                                                     \
+#define X(code, name, sentence) \
+	case WEFT_DROP_##code:  \
 		return name;
 		WEFT_DROP_TABLE(X)
 #undef X

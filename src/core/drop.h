@@ -12,7 +12,8 @@
 	X(RX_MAC1, "rx_mac1", "received handshake: mac1 is wrong")                                 \
 	X(RX_QUEUE_FULL, "rx_queue_full", "received handshake: the handshake queue is full")       \
 	X(RX_RATELIMIT, "rx_ratelimit", "received handshake: over the rate of its source address") \
-	X(RX_COOKIE_SENT, "rx_cookie_sent", "received handshake: under load, answered by a cookie")\
+	X(RX_COOKIE_SENT, "rx_cookie_sent",                                                        \
+	  "received handshake: under load, answered by a cookie")                                  \
 	X(RX_HANDSHAKE, "rx_handshake", "received handshake: did not authenticate")                \
 	X(RX_UNKNOWN_PEER, "rx_unknown_peer", "received initiation: public key is no peer's")      \
 	X(RX_TIMESTAMP, "rx_timestamp", "received initiation: timestamp is not newer")             \

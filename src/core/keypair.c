@@ -24,8 +24,10 @@ static struct weft_keypair *free_slot(const struct weft_sessions *s)
 	return NULL;
 }
 
-int weft_sessions_prepare(struct weft_keypair_env *env, struct weft_sessions *s)
+int weft_sessions_prepare(struct weft_keypair_env *env, struct weft_sessions *s,
+			  struct weft_keypair **ret_slot)
 {
+	struct weft_keypair *slot;
 	size_t want = (env->blocks + 1) * ENTRIES_PER_PEER;
 	int r;
 
@@ -40,12 +42,16 @@ int weft_sessions_prepare(struct weft_keypair_env *env, struct weft_sessions *s)
 		if (!s->block)
 			return -ENOMEM;
 		env->blocks++;
-		return 0;
 	}
-	if (free_slot(s))
-		return 0;
-	(void)weft_epoch_reclaim(env->epoch);
-	return free_slot(s) ? 0 : -EAGAIN;
+	slot = free_slot(s);
+	if (!slot) {
+		(void)weft_epoch_reclaim(env->epoch);
+		slot = free_slot(s);
+	}
+	if (!slot)
+		return -EAGAIN;
+	*ret_slot = slot;
+	return 0;
 }
 
 static void give_back(struct weft_keypair_env *env, struct weft_sessions *s)
@@ -88,21 +94,20 @@ static void retire(struct weft_keypair_env *env, struct weft_keypair *kp)
 	weft_epoch_retire(env->epoch, &kp->retired, reclaim);
 }
 
-static struct weft_keypair *look(_Atomic(struct weft_keypair *) * slot)
+static struct weft_keypair *look(_Atomic(struct weft_keypair *) *slot)
 {
 	return atomic_load_explicit(slot, memory_order_relaxed);
 }
 
-static void show(_Atomic(struct weft_keypair *) * slot, struct weft_keypair *kp)
+static void show(_Atomic(struct weft_keypair *) *slot, struct weft_keypair *kp)
 {
 	atomic_store_explicit(slot, kp, memory_order_release);
 }
 
 void weft_sessions_begin(struct weft_keypair_env *env, struct weft_sessions *s,
-			 struct weft_peer *peer, const struct weft_noise_keys *keys, uint32_t index,
-			 uint64_t now_ns)
+			 struct weft_keypair *kp, struct weft_peer *peer,
+			 const struct weft_noise_keys *keys, uint32_t index, uint64_t now_ns)
 {
-	struct weft_keypair *kp = free_slot(s);
 	struct weft_keypair *current = look(&s->current), *next = look(&s->next);
 	struct weft_keypair *previous = s->previous;
 
@@ -209,8 +214,7 @@ int weft_keypair_open(struct weft_keypair *kp, struct weft_crypto *c, uint8_t *p
 {
 	uint64_t counter = weft_message_read_data(pkt).counter;
 
-	if (now_ns >= kp->born_ns + WEFT_REJECT_AFTER_NS ||
-	    counter >= WEFT_REJECT_AFTER_MESSAGES) {
+	if (now_ns >= kp->born_ns + WEFT_REJECT_AFTER_NS || counter >= WEFT_REJECT_AFTER_MESSAGES) {
 		*ret_reason = WEFT_DROP_RX_EXPIRED;
 		return WEFT_E_DROP;
 	}

@@ -72,19 +72,20 @@ struct weft_keypair_env {
 };
 
 /*
- * Makes sure that begin() will find a slot. Returns 0; -ENOMEM or WEFT_E_LIMIT (memory or the index
- * table); -EAGAIN if every slot is still in use. Owner.
+ * Finds a free slot for begin(), which must be the next call on `s`. Returns 0; -ENOMEM or
+ * WEFT_E_LIMIT (memory or the index table); -EAGAIN if every slot is still in use. Owner.
  */
-WEFT_MUST_CHECK int weft_sessions_prepare(struct weft_keypair_env *env, struct weft_sessions *s);
+WEFT_MUST_CHECK int weft_sessions_prepare(struct weft_keypair_env *env, struct weft_sessions *s,
+					  struct weft_keypair **ret_slot);
 
 /*
  * A new keypair of `peer` under `index` (whose table entry it takes over) slides into place: as
  * the current one for an initiator, as the next one for a responder. Keypairs that fall out are
- * retired. prepare() has succeeded. Owner. (kernel: add_new_keypair)
+ * retired. `kp` is what prepare() gave. Owner. (kernel: add_new_keypair)
  */
 void weft_sessions_begin(struct weft_keypair_env *env, struct weft_sessions *s,
-			 struct weft_peer *peer, const struct weft_noise_keys *keys, uint32_t index,
-			 uint64_t now_ns);
+			 struct weft_keypair *kp, struct weft_peer *peer,
+			 const struct weft_noise_keys *keys, uint32_t index, uint64_t now_ns);
 
 /* If the next keypair has been confirmed, it becomes the current one: true. Owner. */
 bool weft_sessions_promote(struct weft_keypair_env *env, struct weft_sessions *s);

@@ -107,7 +107,8 @@ WEFT_MUST_CHECK int weft_noise_accept_initiation(struct weft_noise *n, struct we
 						 struct weft_noise_incoming *in, uint64_t now_ns,
 						 enum weft_drop *ret_reason);
 
-/* Second message. `ephemeral` is clamped. Returns 0, WEFT_E_PROTOCOL (state), _WEAK_KEY, _CRYPTO. */
+/* Second message. `ephemeral` is clamped. Returns 0, WEFT_E_PROTOCOL (state), _WEAK_KEY, _CRYPTO.
+ */
 WEFT_MUST_CHECK int weft_noise_create_response(struct weft_noise *n, struct weft_handshake *hs,
 					       const struct weft_secret *ephemeral, uint32_t sender,
 					       uint8_t out[WEFT_MSG_RESPONSE_LEN]);

@@ -117,8 +117,7 @@ int weft_peer_add(struct weft_device *dev, const uint8_t public_key[WEFT_KEY_LEN
 	struct weft_peer *peer;
 	int r;
 
-	if (dev->noise.has_static &&
-	    memcmp(dev->noise.public_key, public_key, WEFT_KEY_LEN) == 0)
+	if (dev->noise.has_static && memcmp(dev->noise.public_key, public_key, WEFT_KEY_LEN) == 0)
 		return -EADDRNOTAVAIL;
 	if (weft_table_find(&dev->peers, public_key))
 		return -EEXIST;
@@ -169,8 +168,8 @@ void weft_peer_destroy(struct weft_peer *peer)
 
 static void reclaim_peer(void *ctx, struct weft_retired *node)
 {
-	struct weft_peer *peer = (struct weft_peer *)(void *)((char *)node -
-							      offsetof(struct weft_peer, retired));
+	struct weft_peer *peer =
+		(struct weft_peer *)(void *)((char *)node - offsetof(struct weft_peer, retired));
 
 	(void)ctx;
 	/* Still on the list of those who ask: the next run takes it off. */
@@ -261,8 +260,7 @@ void weft_device_clear_sources(struct weft_device *dev)
 		weft_peer_clear_source(peer);
 }
 
-void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *from,
-			  uint64_t now_ns)
+void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *from, uint64_t now_ns)
 {
 	struct weft_device *dev = peer->dev;
 	struct weft_endpoint old;

@@ -59,9 +59,9 @@ struct weft_peer {
 	_Atomic uint64_t tx_bytes, rx_bytes;
 	_Atomic uint32_t handshake_tries;
 	atomic_bool keepalive_armed, new_handshake_armed;
-	atomic_bool another_keepalive;  /* more data came while the keepalive timer ran */
-	atomic_bool lastminute_asked;   /* once per session: rekey on receive */
-	_Atomic uint32_t asks;          /* enum weft_ask; not 0: on (or going to) the list */
+	atomic_bool another_keepalive; /* more data came while the keepalive timer ran */
+	atomic_bool lastminute_asked;  /* once per session: rekey on receive */
+	_Atomic uint32_t asks;         /* enum weft_ask; not 0: on (or going to) the list */
 	_Atomic(struct weft_peer *) asks_next;
 	struct weft_seen_endpoint seen;
 	struct weft_stage_queue staged; /* guarded by the stage's flag */
@@ -110,7 +110,7 @@ struct weft_worker {
 
 struct weft_device {
 	struct weft_device *self;         /* for reading what has a lock */
-	struct weft_callbacks cb;        /* constant */
+	struct weft_callbacks cb;         /* constant */
 	struct weft_device_params params; /* constant */
 	struct weft_mem mem;
 	struct weft_rng rng;

@@ -34,8 +34,7 @@ bool weft_update_load(struct weft_device *dev, uint64_t now_ns)
 
 static void receive_cookie(struct weft_device *dev, const struct weft_queued *q, uint64_t now_ns)
 {
-	struct weft_index_entry *entry =
-		weft_index_find(&dev->indices, weft_get_le32(q->pkt + 4));
+	struct weft_index_entry *entry = weft_index_find(&dev->indices, weft_get_le32(q->pkt + 4));
 
 	/* A cookie reply does not authenticate where it came from: no roaming, no timers. */
 	if (!entry) {
@@ -96,10 +95,9 @@ static void receive_initiation(struct weft_device *dev, const struct weft_queued
 
 static void receive_response(struct weft_device *dev, const struct weft_queued *q, uint64_t now_ns)
 {
-	struct weft_index_entry *entry =
-		weft_index_find(&dev->indices, weft_get_le32(q->pkt + 8));
+	struct weft_index_entry *entry = weft_index_find(&dev->indices, weft_get_le32(q->pkt + 8));
 	struct weft_noise_keys keys;
-	struct weft_keypair *old;
+	struct weft_keypair *old, *slot;
 	struct weft_peer *peer;
 	bool renewed;
 
@@ -108,7 +106,7 @@ static void receive_response(struct weft_device *dev, const struct weft_queued *
 		return;
 	}
 	peer = entry->peer;
-	if (weft_sessions_prepare(&dev->env, &peer->sessions) < 0) {
+	if (weft_sessions_prepare(&dev->env, &peer->sessions, &slot) < 0) {
 		weft_drop(dev, WEFT_DROP_RX_NO_KEYPAIR, 1);
 		return;
 	}
@@ -124,7 +122,8 @@ static void receive_response(struct weft_device *dev, const struct weft_queued *
 	}
 	old = atomic_load_explicit(&peer->sessions.current, memory_order_relaxed);
 	renewed = old && now_ns < old->born_ns + WEFT_REJECT_AFTER_NS;
-	weft_sessions_begin(&dev->env, &peer->sessions, peer, &keys, peer->handshake_index, now_ns);
+	weft_sessions_begin(&dev->env, &peer->sessions, slot, peer, &keys, peer->handshake_index,
+			    now_ns);
 	peer->has_handshake_index = false;
 	weft_wipe(&keys, sizeof(keys));
 	weft_timers_session_derived(peer, now_ns);

@@ -120,10 +120,11 @@ void weft_send_response(struct weft_peer *peer, uint64_t now_ns)
 	uint8_t pkt[WEFT_MSG_RESPONSE_LEN];
 	struct weft_secret ephemeral;
 	struct weft_noise_keys keys;
+	struct weft_keypair *slot;
 	int r;
 
 	weft_store64(&peer->handshake_sent_ns, now_ns);
-	if (weft_sessions_prepare(&dev->env, &peer->sessions) < 0 || new_index(peer) < 0) {
+	if (weft_sessions_prepare(&dev->env, &peer->sessions, &slot) < 0 || new_index(peer) < 0) {
 		weft_drop(dev, WEFT_DROP_RX_NO_KEYPAIR, 1);
 		weft_peer_clear_handshake(peer);
 		return;
@@ -141,7 +142,8 @@ void weft_send_response(struct weft_peer *peer, uint64_t now_ns)
 		weft_drop(dev, WEFT_DROP_RX_HANDSHAKE, 1);
 		return;
 	}
-	weft_sessions_begin(&dev->env, &peer->sessions, peer, &keys, peer->handshake_index, now_ns);
+	weft_sessions_begin(&dev->env, &peer->sessions, slot, peer, &keys, peer->handshake_index,
+			    now_ns);
 	peer->has_handshake_index = false;
 	weft_wipe(&keys, sizeof(keys));
 	peer->answered++;
@@ -188,7 +190,8 @@ static int send_data(struct weft_peer *peer, struct weft_keypair *kp, size_t inn
 	uint8_t tos = 0;
 	int r;
 
-	if (inner_len && weft_inner_parse(dev->scratch + WEFT_DATA_HEADER_LEN, inner_len, &inner) == 0)
+	if (inner_len &&
+	    weft_inner_parse(dev->scratch + WEFT_DATA_HEADER_LEN, inner_len, &inner) == 0)
 		tos = weft_ecn_encap(inner.ecn);
 	r = weft_keypair_seal(kp, dev->crypto, dev->scratch, inner_len, padded);
 	if (r < 0)

@@ -212,8 +212,7 @@ void weft_tx_done(struct weft_worker *w, const struct weft_tx *tx, unsigned pkts
 
 void weft_tx_stage(struct weft_worker *w, struct weft_peer *peer, const uint8_t *inner, size_t len)
 {
-	struct weft_stage_drops drops =
-		weft_stage_push(&w->dev->stage, &peer->staged, inner, len);
+	struct weft_stage_drops drops = weft_stage_push(&w->dev->stage, &peer->staged, inner, len);
 	const struct weft_keypair *kp;
 
 	if (drops.full)
@@ -240,7 +239,8 @@ static int queue_handshake(struct weft_worker *w, const struct weft_endpoint *fr
 	struct weft_device *dev = w->dev;
 	struct weft_queued *q;
 
-	if (type != WEFT_MSG_COOKIE && weft_cookie_check_mac1(&dev->checker, w->crypto, pkt, len) < 0)
+	if (type != WEFT_MSG_COOKIE &&
+	    weft_cookie_check_mac1(&dev->checker, w->crypto, pkt, len) < 0)
 		return dropped(w, WEFT_DROP_RX_MAC1);
 	if (type != WEFT_MSG_INITIATION) {
 		uint32_t index = weft_get_le32(pkt + (type == WEFT_MSG_RESPONSE ? 8 : 4));
