@@ -30,7 +30,10 @@ WEFT_MUST_CHECK int weft_link_open(struct weft_link **ret_link, unsigned ifindex
 void weft_link_close(struct weft_link *link);
 int weft_link_fd(const struct weft_link *link); /* for epoll */
 
-/* Reads what is there. Returns a mask of enum weft_link_change (0: nothing for us), or errno. */
+/*
+ * Reads what is there. Returns a mask of enum weft_link_change (0: nothing for us), or negated
+ * errno. UP and DOWN together: both happened; weft_link_is_up tells where it ended.
+ */
 WEFT_MUST_CHECK int weft_link_read(struct weft_link *link);
 
 bool weft_link_is_up(const struct weft_link *link);
@@ -38,9 +41,19 @@ uint32_t weft_link_mtu(const struct weft_link *link);
 /* An address of our interface of that family, for ICMP errors; WEFT_NONE if it has none. */
 struct weft_ip weft_link_address(const struct weft_link *link, uint8_t family);
 
-/* No automatic link-local address, no router solicitation, no ICMP redirects; MTU 1420 if `mtu`. */
+/*
+ * No automatic link-local address, no router solicitation, no ICMP redirects. Before the interface
+ * is up. Does all that it can; returns 0, or the first negated errno (-EROFS: sysctls cannot be
+ * written, as in some containers), which is worth a line in the log and no more.
+ */
 WEFT_MUST_CHECK int weft_link_quiet(const char *name, unsigned ifindex);
 WEFT_MUST_CHECK int weft_link_set_mtu(unsigned ifindex, uint32_t mtu);
+
+/*
+ * Limits the kernel's TSO and USO super-packets to as many segments as one UDP GSO send holds once
+ * they are sealed. At start and at each WEFT_LINK_MTU. 0 or negated errno; failure costs speed only.
+ */
+WEFT_MUST_CHECK int weft_link_limit_gso(unsigned ifindex, uint32_t mtu);
 
 /*
  * Which interface would carry a packet to `ip` with this mark (RTM_GETROUTE)? Returns 0 with the

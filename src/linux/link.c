@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Watching our interface and the routes around it, and asking where a destination is routed.
+ * What is changed on the interface is in link_setup.c. rtnetlink(7).
+ */
+#include "linux/link.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "linux/rtnl.h"
+
+#define WATCH_BUFFER_BYTES (1 << 20)
+/* Reads of the watch socket per call: a storm of route changes must not hold up the caller. */
+#define READS_PER_CALL 64
+#define DUMP_TRIES     5
+
+struct weft_link {
+	struct mnl_socket *watch;
+	struct weft_rtnl state; /* for reading state, by the watcher */
+	struct weft_rtnl route; /* for weft_route_lookup alone */
+	unsigned ifindex;
+	bool up, deleted;
+	uint32_t mtu;
+	struct weft_ip address4, address6;
+	bool address6_global;
+};
+
+/* What one message, or one reading of the state, says of our interface. */
+struct seen {
+	struct weft_link *link;
+	int changes;
+	bool addresses_changed; /* of our own interface */
+};
+
+static int parse_attr(const struct nlattr *attr, void *arg)
+{
+	const struct nlattr **tb = arg;
+	unsigned type = mnl_attr_get_type(attr);
+
+	if (type <= RTA_MAX)
+		tb[type] = attr;
+	return MNL_CB_OK;
+}
+
+static void note_link(struct seen *s, const struct nlmsghdr *nlh)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[RTA_MAX + 1] = {0};
+	struct weft_link *link = s->link;
+	bool up;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) ||
+	    (unsigned)ifi->ifi_index != link->ifindex)
+		return;
+	/* AF_BRIDGE and AF_INET6 messages tell of one protocol's view only. */
+	if (ifi->ifi_family != AF_UNSPEC)
+		return;
+	if (nlh->nlmsg_type == RTM_DELLINK) {
+		link->deleted = true;
+		link->up = false;
+		s->changes |= WEFT_LINK_DELETED;
+		return;
+	}
+	if (mnl_attr_parse(nlh, sizeof(*ifi), parse_attr, tb) < 0)
+		return;
+	up = (ifi->ifi_flags & IFF_UP) != 0;
+	if (up != link->up) {
+		link->up = up;
+		s->changes |= up ? WEFT_LINK_UP : WEFT_LINK_DOWN;
+	}
+	if (tb[IFLA_MTU] && mnl_attr_get_payload_len(tb[IFLA_MTU]) == sizeof(uint32_t)) {
+		uint32_t mtu = mnl_attr_get_u32(tb[IFLA_MTU]);
+
+		if (mtu != link->mtu) {
+			link->mtu = mtu;
+			s->changes |= WEFT_LINK_MTU;
+		}
+	}
+}
+
+static bool is_global(const uint8_t b[16])
+{
+	return !(b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+}
+
+/* From a dump of all addresses: the first one of each family, in IPv6 a global one if there is. */
+static int note_address(const struct nlmsghdr *nlh, void *arg)
+{
+	struct weft_link *link = arg;
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[RTA_MAX + 1] = {0}, *a;
+
+	if (nlh->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa) ||
+	    ifa->ifa_index != link->ifindex)
+		return MNL_CB_OK;
+	if (mnl_attr_parse(nlh, sizeof(*ifa), parse_attr, tb) < 0)
+		return MNL_CB_OK;
+	/* On a point-to-point link IFA_ADDRESS is the other end. */
+	a = tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS];
+	if (!a)
+		return MNL_CB_OK;
+	if (ifa->ifa_family == AF_INET && mnl_attr_get_payload_len(a) == 4) {
+		if (link->address4.family == WEFT_IPV4)
+			return MNL_CB_OK;
+		link->address4.family = WEFT_IPV4;
+		memcpy(link->address4.b, mnl_attr_get_payload(a), 4);
+	} else if (ifa->ifa_family == AF_INET6 && mnl_attr_get_payload_len(a) == 16) {
+		bool global = is_global(mnl_attr_get_payload(a));
+
+		if (link->address6.family == WEFT_IPV6 && (link->address6_global || !global))
+			return MNL_CB_OK;
+		link->address6.family = WEFT_IPV6;
+		link->address6_global = global;
+		memcpy(link->address6.b, mnl_attr_get_payload(a), 16);
+	}
+	return MNL_CB_OK;
+}
+
+static int read_addresses(struct weft_link *link)
+{
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	int err = -EINTR;
+
+	for (unsigned i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
+		struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETADDR, NLM_F_DUMP);
+
+		mnl_nlmsg_put_extra_header(req, sizeof(struct ifaddrmsg));
+		link->address4 = link->address6 = (struct weft_ip){0};
+		link->address6_global = false;
+		err = weft_rtnl_talk(&link->state, req, note_address, link);
+		memset(buf, 0, sizeof(buf));
+	}
+	return err;
+}
+
+static int note_state(const struct nlmsghdr *nlh, void *arg)
+{
+	if (nlh->nlmsg_type == RTM_NEWLINK)
+		note_link(arg, nlh);
+	return MNL_CB_OK;
+}
+
+/* Reads flags, MTU and addresses. 0 or negated errno (-ENODEV: there is no such interface). */
+static int read_state(struct weft_link *link, struct seen *s)
+{
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETLINK, NLM_F_ACK);
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(req, sizeof(*ifi));
+	int err;
+
+	ifi->ifi_index = (int)link->ifindex;
+	err = weft_rtnl_talk(&link->state, req, note_state, s);
+	if (err < 0)
+		return err;
+	return read_addresses(link);
+}
+
+static int open_watch(struct mnl_socket **ret_nl)
+{
+	unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+			  1u << (RTNLGRP_IPV6_RULE - 1);
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int size = WATCH_BUFFER_BYTES;
+	int err;
+
+	if (!nl)
+		return -errno;
+	if (setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (mnl_socket_bind(nl, groups, MNL_SOCKET_AUTOPID) < 0) {
+		err = -errno;
+		mnl_socket_close(nl);
+		return err;
+	}
+	*ret_nl = nl;
+	return 0;
+}
+
+int weft_link_open(struct weft_link **ret_link, unsigned ifindex)
+{
+	struct weft_link *link = calloc(1, sizeof(*link));
+	struct seen s = {.link = link};
+	int err;
+
+	if (!link)
+		return -ENOMEM;
+	link->ifindex = ifindex;
+	/* First listen, then look: nothing is missed between. */
+	err = open_watch(&link->watch);
+	if (err == 0)
+		err = weft_rtnl_open(&link->state);
+	if (err == 0)
+		err = weft_rtnl_open(&link->route);
+	if (err == 0)
+		err = read_state(link, &s);
+	if (err < 0) {
+		weft_link_close(link);
+		return err;
+	}
+	*ret_link = link;
+	return 0;
+}
+
+void weft_link_close(struct weft_link *link)
+{
+	if (!link)
+		return;
+	if (link->watch)
+		mnl_socket_close(link->watch);
+	weft_rtnl_close(&link->state);
+	weft_rtnl_close(&link->route);
+	free(link);
+}
+
+int weft_link_fd(const struct weft_link *link)
+{
+	return mnl_socket_get_fd(link->watch);
+}
+
+static int note_message(const struct nlmsghdr *nlh, void *arg)
+{
+	struct seen *s = arg;
+
+	switch (nlh->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		note_link(s, nlh);
+		break;
+	case RTM_NEWADDR:
+	case RTM_DELADDR: {
+		const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+
+		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa))
+			break;
+		s->changes |= WEFT_LINK_ADDRESS;
+		if (ifa->ifa_index == s->link->ifindex)
+			s->addresses_changed = true;
+		break;
+	}
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE: {
+		const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
+		/* Not the cache's clones: they come and go with the traffic. */
+		if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(*rtm) &&
+		    !(rtm->rtm_flags & RTM_F_CLONED))
+			s->changes |= WEFT_LINK_ROUTE;
+		break;
+	}
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		s->changes |= WEFT_LINK_ROUTE;
+		break;
+	default:
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+/* Messages were lost: anything may have changed. */
+static int recover(struct weft_link *link, struct seen *s)
+{
+	int err;
+
+	s->changes |= WEFT_LINK_OVERRUN | WEFT_LINK_ADDRESS | WEFT_LINK_ROUTE;
+	err = read_state(link, s);
+	if (err == -ENODEV) {
+		link->deleted = true;
+		link->up = false;
+		s->changes |= WEFT_LINK_DELETED;
+		return 0;
+	}
+	return err;
+}
+
+int weft_link_read(struct weft_link *link)
+{
+	struct seen s = {.link = link};
+	uint8_t buf[WEFT_RTNL_ANSWER_BYTES];
+	bool overrun = false;
+	int err;
+
+	for (unsigned i = 0; i < READS_PER_CALL; i++) {
+		ssize_t n = mnl_socket_recvfrom(link->watch, buf, sizeof(buf));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
+			overrun = true;
+			continue;
+		}
+		if (n < 0)
+			return -errno;
+		(void)mnl_cb_run(buf, (size_t)n, 0, 0, note_message, &s);
+	}
+	if (overrun) {
+		err = recover(link, &s);
+		if (err < 0)
+			return err;
+	} else if (s.addresses_changed && !link->deleted) {
+		err = read_addresses(link);
+		if (err < 0)
+			return err;
+	}
+	return s.changes;
+}
+
+bool weft_link_is_up(const struct weft_link *link)
+{
+	return link->up;
+}
+
+uint32_t weft_link_mtu(const struct weft_link *link)
+{
+	return link->mtu;
+}
+
+struct weft_ip weft_link_address(const struct weft_link *link, uint8_t family)
+{
+	if (family == WEFT_IPV4)
+		return link->address4;
+	if (family == WEFT_IPV6)
+		return link->address6;
+	return (struct weft_ip){0};
+}
+
+struct route_answer {
+	unsigned ifindex;
+};
+
+static int note_route(const struct nlmsghdr *nlh, void *arg)
+{
+	struct route_answer *answer = arg;
+	const struct nlattr *tb[RTA_MAX + 1] = {0};
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE ||
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtmsg))
+		return MNL_CB_OK;
+	if (mnl_attr_parse(nlh, sizeof(struct rtmsg), parse_attr, tb) < 0)
+		return MNL_CB_OK;
+	if (tb[RTA_OIF] && mnl_attr_get_payload_len(tb[RTA_OIF]) == sizeof(uint32_t))
+		answer->ifindex = mnl_attr_get_u32(tb[RTA_OIF]);
+	return MNL_CB_OK;
+}
+
+int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip, uint32_t fwmark,
+		      unsigned *ret_ifindex)
+{
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETROUTE, NLM_F_ACK);
+	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(req, sizeof(*rtm));
+	struct route_answer answer = {0};
+	int err;
+
+	if (ip->family != WEFT_IPV4 && ip->family != WEFT_IPV6)
+		return -EAFNOSUPPORT;
+	rtm->rtm_family = ip->family == WEFT_IPV4 ? AF_INET : AF_INET6;
+	rtm->rtm_dst_len = (uint8_t)weft_family_bits(ip->family);
+	mnl_attr_put(req, RTA_DST, weft_family_bytes(ip->family), ip->b);
+	if (fwmark)
+		mnl_attr_put_u32(req, RTA_MARK, fwmark);
+	err = weft_rtnl_talk(&link->route, req, note_route, &answer);
+	if (err < 0)
+		return err;
+	if (!answer.ifindex)
+		return -ENETUNREACH;
+	*ret_ifindex = answer.ifindex;
+	return 0;
+}
