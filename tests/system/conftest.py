@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fixtures of the system tests. They need root, and make everything in namespaces of their own.
+import base64
 import os
 import signal
+import socket
+import time
 
 import pytest
 
-from lib import ns, traffic, wg
+from lib import noise, ns, traffic, wg
 
 DUT, OTHER = wg.DUT, wg.OTHER
 # every pair of implementations that has the one under test in it: (initiator, responder)
@@ -93,3 +96,84 @@ def pair(net):
 def impls(request):
     """(implementation of a, implementation of b)"""
     return request.param
+
+
+class Bench:
+    """One daemon `w` on host b, and host x on its wire with any number of peers made by hand."""
+
+    def __init__(self, net, impl=DUT, mtu=None, up=True, args=()):
+        self.net = net
+        self.x, self.b = net.wire(["192.0.2.1/24", "2001:db8::1/64"],
+                                  ["192.0.2.2/24", "2001:db8::2/64"])
+        self.w = wg.Daemon(self.b, impl, args=args)
+        self.w.setup(["10.99.0.2/24", "fd99::2/64"], port=51820, mtu=mtu, up=up)
+        if up:
+            self.routes()
+        self.inside = "10.99.0.2"
+
+    def routes(self):
+        self.b.ip("route add 10.50.0.0/16 dev wg0", "route add fd50::/16 dev wg0")
+
+    def peer(self, *allowed, connect=True, psk=bytes(32), host=None, outer=4, **kwargs):
+        """A peer by hand that may use the given prefixes; .allowed is what it has."""
+        address = "192.0.2.2" if outer == 4 else "2001:db8::2"
+        p = noise.Peer(host or self.x, (address, 51820), remote_public=self.w.key.public, psk=psk)
+        self.w.peer(p.key, allowed,
+                    psk=base64.b64encode(psk).decode() if any(psk) else None, **kwargs)
+        if connect:
+            p.connect()
+        return p
+
+    def known_peer(self, *allowed, keepalive=None, **kwargs):
+        """A peer without a session whose endpoint the daemon has been told."""
+        p = self.peer(*allowed, connect=False, **kwargs)
+        p.sock.bind(("192.0.2.1", 0))
+        self.w.peer(p.key, allowed, keepalive=keepalive,
+                    endpoint=f"192.0.2.1:{p.sock.getsockname()[1]}")
+        return p
+
+    def send(self, address, payload=b"weft"):
+        """The daemon's host sends a UDP datagram into the tunnel."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = self.b.socket(family)
+        try:
+            sock.sendto(payload, (address, 9))
+        finally:
+            sock.close()
+
+    def gets(self, peer, address, timeout=5.0):
+        """True if a packet to address arrives at that peer."""
+        payload = os.urandom(12)
+        self.send(address, payload)
+        end = time.monotonic() + timeout
+        while (left := end - time.monotonic()) > 0:
+            inner = peer.inner(left)
+            if inner is None:
+                return False
+            if payload in inner:
+                return True
+        return False
+
+    def echo(self, peer, source="10.99.0.1", timeout=5.0):
+        """True if an echo request from the peer is answered through its session."""
+        ident = int.from_bytes(os.urandom(2), "big")
+        to = "fd99::2" if ":" in source else self.inside
+        peer.send(peer.session.data(traffic.echo_request(source, to, ident)))
+        end = time.monotonic() + timeout
+        while (left := end - time.monotonic()) > 0:
+            inner = peer.inner(left)
+            if inner is None:
+                return False
+            head = 40 if ":" in source else 20
+            if inner[head] in (0, 129) and inner[head + 4:head + 6] == ident.to_bytes(2, "big"):
+                return True
+        return False
+
+    def no_echo(self, peer, source="10.99.0.1"):
+        return not self.echo(peer, source, timeout=0.5)
+
+
+@pytest.fixture
+def bench(net):
+    """Makes a Bench: bench(mtu=1300)."""
+    return lambda **kwargs: Bench(net, **kwargs)
