@@ -33,6 +33,7 @@ for f in ipv6/conf/all/accept_dad ipv6/conf/default/accept_dad ipv4/conf/all/rp_
     ipv4/conf/default/rp_filter; do echo 0 >$f; done
 for f in ipv6/conf/all/disable_ipv6 ipv6/conf/default/disable_ipv6; do echo 0 >$f; done
 echo 'cubic' >ipv4/tcp_congestion_control 2>/dev/null || true
+for f in ipv4/conf/all/promote_secondaries ipv4/conf/default/promote_secondaries; do echo 1 >$f; done
 echo '0 2147483647' >ipv4/ping_group_range
 echo ready
 exec sleep infinity
@@ -129,10 +130,15 @@ class Host:
                     type nat hook postrouting priority 100;
                     oifname "{out_ifname}" masquerade random
                 }}
-                chain fwd {{
+                chain forw {{
                     type filter hook forward priority 0;
                     ct state established,related accept
                     iifname "{out_ifname}" drop
+                }}
+                chain inp {{
+                    # unasked for: dropped without a trace, so that no mapping is in the way
+                    type filter hook input priority 0;
+                    iifname "{out_ifname}" meta l4proto udp ct state new drop
                 }}
             }}""")
         if udp_timeout_s is not None:
