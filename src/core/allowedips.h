@@ -5,8 +5,8 @@
  *
  * Threads: `lookup` takes no lock and may run in any worker inside a batch (epoch.h); everything
  * else is the owner's. Nodes that were removed are used again once no worker can hold them; chunks
- * of nodes go back to the allocator only in fini. A million prefixes take about 150 MB at most
- * (64 bytes a node for IPv4, 80 for IPv6, fewer than two nodes a prefix).
+ * of nodes go back to the allocator only in fini. A million prefixes take 144 MB at most (72 bytes
+ * a node, fewer than two nodes a prefix).
  */
 #ifndef WEFT_CORE_ALLOWEDIPS_H
 #define WEFT_CORE_ALLOWEDIPS_H
@@ -29,20 +29,16 @@ struct weft_allowed_set {
 	uint8_t sorted;
 };
 
-struct weft_allowed_pool {
-	struct weft_allowed_node *free;        /* usable now */
-	struct weft_allowed_node *limbo_first; /* usable once their marks have passed */
-	struct weft_allowed_node *limbo_last;
-	void *chunks;
-	size_t free_count, node_size;
-};
-
 struct weft_allowedips {
 	_Atomic(struct weft_allowed_node *) root[2]; /* IPv4, IPv6 */
-	struct weft_allowed_pool pool[2];
+	struct weft_allowed_node *free;              /* usable now */
+	struct weft_allowed_node *limbo_first;       /* usable once their marks have passed */
+	struct weft_allowed_node *limbo_last;
+	void *chunks;
+	size_t free_count;
+	size_t count; /* prefixes */
 	struct weft_mem mem;
 	struct weft_epoch *epoch;
-	size_t count;
 };
 
 /* `epoch` is borrowed until fini. Owner. */

@@ -65,7 +65,10 @@ struct weft_stage_drops weft_stage_push(struct weft_stage *s, struct weft_stage_
  */
 size_t weft_stage_pop(struct weft_stage *s, struct weft_stage_queue *q, uint8_t *out);
 
-/* Drops all; returns how many packets. Owner. */
+/*
+ * Drops all; returns how many packets. A peer that was taken out of sight may still get packets
+ * from workers inside a batch: clear its queue again when it is freed. Owner.
+ */
 unsigned weft_stage_clear(struct weft_stage *s, struct weft_stage_queue *q);
 
 /* Packets that wait in this queue; in all queues; bytes of the budget in use. Any thread. */
