@@ -22,14 +22,18 @@ WEFT_MUST_CHECK int weft_priv_udp_set_fwmark(struct weft_udp *udp, uint32_t fwma
 WEFT_MUST_CHECK int weft_priv_drop(void);
 
 /*
- * Memory for keys: mapped apart, locked, left out of dumps and wiped in forked children; zeroed on
- * free. Any thread. NULL when out of memory. Over the lock limit it is still given, unlocked, and
- * weft_secmem_unlocked_bytes says so.
+ * Memory for keys: mapped apart, locked, left out of dumps and wiped in forked children (fork
+ * before it is filled); zeros when given, zeroed on free, aligned to 64 bytes. `size` is the same
+ * in both calls. Any thread. NULL when out of memory, or for a size of 0. Over the lock limit it is
+ * still given, unlocked, and weft_secmem_unlocked_bytes says so.
  */
 void *weft_secmem_alloc(size_t size);
 void weft_secmem_free(void *p, size_t size);
 size_t weft_secmem_unlocked_bytes(void);
-/* Makes OpenSSL take its memory from here. Before any other OpenSSL call. 0 or WEFT_E_CRYPTO. */
+/*
+ * Makes OpenSSL take its memory from here (but not wiped in forked children, whose exit handlers
+ * may call the library). Before any other OpenSSL call. 0 or WEFT_E_CRYPTO.
+ */
 WEFT_MUST_CHECK int weft_secmem_adopt_openssl(void);
 
 #endif
