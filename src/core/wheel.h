@@ -35,7 +35,7 @@ struct weft_wheel {
 
 void weft_wheel_init(struct weft_wheel *w, uint64_t now_ns);
 
-/* Arms, or moves if it is armed. A deadline in the past fires at the next run. */
+/* Arms, or moves if it is armed. A deadline in the past fires within a tick. */
 void weft_wheel_set(struct weft_wheel *w, struct weft_timer *t, uint64_t deadline_ns);
 void weft_wheel_cancel(struct weft_wheel *w, struct weft_timer *t); /* armed or not */
 
@@ -46,8 +46,8 @@ static inline bool weft_timer_armed(const struct weft_timer *t)
 
 /*
  * Takes out one timer that is due at `now_ns`, or returns NULL if there is none. The caller acts
- * on it (setting and cancelling any timer as it likes) and calls again until NULL. A timer set
- * meanwhile to `now_ns` or before fires in the same round.
+ * on it (setting and cancelling any timer as it likes) and calls again until NULL. A timer that is
+ * set meanwhile fires in the same round if its tick has been reached.
  */
 struct weft_timer *weft_wheel_expire(struct weft_wheel *w, uint64_t now_ns);
 
