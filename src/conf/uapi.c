@@ -41,9 +41,9 @@ static bool number(struct span s, bool hex, uint64_t max, uint64_t *ret)
 		if (c >= '0' && c <= '9')
 			digit = (uint64_t)(c - '0');
 		else if (base == 16 && c >= 'a' && c <= 'f')
-			digit = (uint64_t)(c - 'a' + 10);
+			digit = (uint64_t)(c - 'a') + 10;
 		else if (base == 16 && c >= 'A' && c <= 'F')
-			digit = (uint64_t)(c - 'A' + 10);
+			digit = (uint64_t)(c - 'A') + 10;
 		else
 			return false;
 		if (digit > max || v > (max - digit) / base)

@@ -8,7 +8,7 @@
 void weft_shared_endpoint_get(const struct weft_shared_endpoint *s,
 			      struct weft_endpoint *ret_endpoint, uint32_t *ret_seq)
 {
-	uint64_t words[WEFT_ENDPOINT_WORDS];
+	uint64_t words[WEFT_ENDPOINT_WORDS] = {0};
 	uint32_t before, after;
 
 	do {

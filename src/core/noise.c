@@ -343,7 +343,7 @@ out:
 int weft_noise_begin_session(struct weft_noise *n, struct weft_handshake *hs,
 			     struct weft_noise_keys *ret_keys)
 {
-	struct weft_secret to_responder, to_initiator;
+	struct weft_secret to_responder = {{0}}, to_initiator = {{0}};
 	bool initiator = hs->state == WEFT_HANDSHAKE_CONSUMED_RESPONSE;
 	int r;
 

@@ -27,9 +27,9 @@
 struct weft_split {
 	const uint8_t *pkt;
 	size_t len;
-	size_t header_len;  /* IP and TCP/UDP headers, repeated in each segment */
-	size_t gso_size;    /* payload bytes per segment; 0: not GSO, one packet */
-	size_t offset;      /* payload already handed out */
+	size_t header_len; /* IP and TCP/UDP headers, repeated in each segment */
+	size_t gso_size;   /* payload bytes per segment; 0: not GSO, one packet */
+	size_t offset;     /* payload already handed out */
 	unsigned index;
 	uint8_t gso_type;
 	uint8_t l4_offset;
@@ -59,7 +59,7 @@ size_t weft_split_next(struct weft_split *s, uint8_t *out);
 
 /* One super-packet in the making: borrowed pieces of the decrypted packets. */
 struct weft_coalesced {
-	struct virtio_net_hdr hdr; /* all zeros for a packet that stayed alone */
+	struct virtio_net_hdr hdr;                /* all zeros for a packet that stayed alone */
 	struct iovec iov[WEFT_COALESCE_MAX_PKTS]; /* first packet whole, then payloads */
 	unsigned n_iov;
 	unsigned n_pkts;
@@ -80,8 +80,8 @@ struct weft_coalesced {
  */
 struct weft_coalesce {
 	struct weft_coalesced flow[WEFT_COALESCE_FLOWS];
-	unsigned n;    /* the slot that gives way next */
-	bool tso, uso; /* which kinds may be built */
+	unsigned n;                                        /* the slot that gives way next */
+	bool tso, uso;                                     /* which kinds may be built */
 	void (*emit)(void *ctx, struct weft_coalesced *c); /* headers patched, hdr filled */
 	void *ctx;
 };

@@ -21,9 +21,9 @@ struct weft_tun {
 	int fd;
 	char name[16];
 	unsigned ifindex;
-	bool vnet_hdr; /* every read and write carries a struct virtio_net_hdr */
-	bool tso;      /* reads may be TCP super-packets; writes of them are accepted */
-	bool uso;      /* likewise for UDP (Linux 6.2) */
+	bool vnet_hdr;         /* every read and write carries a struct virtio_net_hdr */
+	bool tso;              /* reads may be TCP super-packets; writes of them are accepted */
+	bool uso;              /* likewise for UDP (Linux 6.2) */
 	bool gso_write_broken; /* set when the kernel refused a GSO write: write plain ones */
 };
 

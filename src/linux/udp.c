@@ -125,7 +125,7 @@ static int bound_port(int fd, uint16_t *ret_port)
 /* Both families on one port, once. */
 static int open_pair(uint16_t port, uint32_t fwmark, int *ret_fd4, int *ret_fd6, uint16_t *ret_port)
 {
-	int fd4, fd6, err = 0;
+	int fd4 = -1, fd6 = -1, err = 0;
 
 	fd4 = open_family(AF_INET, port, fwmark);
 	if (fd4 < 0 && fd4 != -EAFNOSUPPORT)

@@ -15,16 +15,16 @@
 #include "util/error.h"
 #include "util/inet.h"
 
-#define WEFT_UDP_MAX_SEGMENTS  64    /* of one GSO send (kernel: UDP_MAX_SEGMENTS) */
-#define WEFT_UDP_MAX_DATAGRAM  65535
-#define WEFT_UDP_BATCH         16    /* buffers per receive call */
+#define WEFT_UDP_MAX_SEGMENTS 64 /* of one GSO send (kernel: UDP_MAX_SEGMENTS) */
+#define WEFT_UDP_MAX_DATAGRAM 65535
+#define WEFT_UDP_BATCH        16 /* buffers per receive call */
 
 struct weft_udp {
-	int fd4, fd6;       /* -1: that family is missing or closed */
-	uint16_t port;      /* bound, host order */
+	int fd4, fd6;  /* -1: that family is missing or closed */
+	uint16_t port; /* bound, host order */
 	uint32_t fwmark;
-	bool gro;           /* UDP_GRO is on */
-	_Atomic bool gso;   /* UDP_SEGMENT works; turned off for good on EIO */
+	bool gro;         /* UDP_GRO is on */
+	_Atomic bool gso; /* UDP_SEGMENT works; turned off for good on EIO */
 	/* destinations for which GSO failed (path narrower than a segment): plain for a while */
 	_Atomic uint64_t no_gso[16];
 };
@@ -47,11 +47,11 @@ void weft_udp_rx_free(struct weft_udp_rx *rx);
 
 /* One received datagram train: `len` bytes cut every `segment` bytes, the last one shorter. */
 struct weft_udp_train {
-	uint8_t *data;     /* writable, valid until the next receive */
+	uint8_t *data; /* writable, valid until the next receive */
 	size_t len;
-	size_t segment;    /* = len when it was not coalesced */
-	uint8_t tos;       /* DS field */
-	bool truncated;    /* MSG_TRUNC: drop it */
+	size_t segment;            /* = len when it was not coalesced */
+	uint8_t tos;               /* DS field */
+	bool truncated;            /* MSG_TRUNC: drop it */
 	struct weft_endpoint from; /* with local address and interface */
 };
 
