@@ -112,13 +112,15 @@ fail:
 
 static int bound_port(int fd, uint16_t *ret_port)
 {
-	struct sockaddr_storage ss = {0};
-	socklen_t len = sizeof(ss);
+	struct sockaddr_in6 name = {0}; /* the port lies at the same place in both families */
+	socklen_t len = sizeof(name);
 
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+	_Static_assert(offsetof(struct sockaddr_in, sin_port) ==
+			       offsetof(struct sockaddr_in6, sin6_port),
+		       "one place for the port");
+	if (getsockname(fd, (struct sockaddr *)&name, &len) < 0)
 		return -errno;
-	*ret_port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
-						  : ((struct sockaddr_in6 *)&ss)->sin6_port);
+	*ret_port = ntohs(name.sin6_port);
 	return 0;
 }
 
