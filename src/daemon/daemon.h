@@ -90,6 +90,7 @@ struct weftd {
 	bool has_key;
 	uint16_t listen_port; /* wanted; 0: none chosen yet */
 	uint32_t fwmark;
+	uint32_t mtu; /* of the tunnel, as the core knows it */
 	bool link_up;
 	bool link_foreign; /* the interface was moved to another network namespace */
 	uint64_t socket_retry_ns, clear_sources_ns, foreign_poll_ns; /* WEFT_NEVER: not due */

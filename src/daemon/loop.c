@@ -114,9 +114,20 @@ static void want_clear_sources(struct weftd *d, uint64_t now_ns)
 		d->clear_sources_ns = due > now_ns ? due : now_ns;
 }
 
+static void update_mtu(struct weftd *d)
+{
+	uint32_t mtu = weft_link_mtu(d->link);
+
+	if (mtu == d->mtu)
+		return;
+	d->mtu = mtu;
+	weft_device_set_mtu(d->dev, mtu);
+	(void)!weft_link_limit_gso(d->tun.ifindex, mtu); /* speed only */
+}
+
 static void apply_link_state(struct weftd *d, uint64_t now_ns)
 {
-	weft_device_set_mtu(d->dev, weft_link_mtu(d->link));
+	update_mtu(d);
 	if (weft_link_is_up(d->link) && !d->link_up)
 		(void)!weftd_go_up(d, now_ns);
 	else if (!weft_link_is_up(d->link) && d->link_up)

@@ -90,8 +90,8 @@ static int make_link(struct weftd *d)
 		return complain(d, "tunnel device", rc);
 	weftd_log_set_ifname(d->tun.name);
 	rc = weft_link_quiet(d->tun.name, d->tun.ifindex);
-	if (rc) /* a container may have /proc/sys read-only: noisy, but it works */
-		weftd_log(WEFTD_LOG_ERROR, "link_not_quiet", "reason", weft_strerror(rc), NULL);
+	if (rc) /* a container may have /proc/sys read-only: not quiet, but it works */
+		weftd_log(WEFTD_LOG_INFO, "link_not_quiet", "reason", weft_strerror(rc), NULL);
 	if (d->opt.tun_fd >= 0) {
 		rc = weft_link_set_mtu(d->tun.ifindex, WEFT_TUN_DEFAULT_MTU);
 		if (rc)
