@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/value.h"
 #include "util/encoding.h"
 
 struct span {
@@ -313,19 +314,9 @@ static int put_u64(struct weft_text *out, const char *name, uint64_t v)
 
 static int put_endpoint(struct weft_text *out, const struct weft_conf_peer *peer)
 {
-	char text[WEFT_ENDPOINT_TEXT_LEN];
-	struct weft_endpoint e = peer->endpoint;
-	const char *close;
+	char text[WEFT_CONF_ENDPOINT_LEN];
 
-	if (!peer->endpoint_zone[0])
-		return weft_text_printf(out, "endpoint=%s\n", weft_endpoint_format(&e, text));
-	e.scope_id = 0;
-	weft_endpoint_format(&e, text);
-	close = strchr(text, ']');
-	if (!close)
-		return weft_text_printf(out, "endpoint=%s\n", text);
-	return weft_text_printf(out, "endpoint=%.*s%%%s%s\n", (int)(close - text), text,
-				peer->endpoint_zone, close);
+	return weft_text_printf(out, "endpoint=%s\n", weft_conf_endpoint_text(peer, text));
 }
 
 static int put_allowed_ips(struct weft_text *out, const struct weft_conf_peer *peer)
@@ -477,6 +468,21 @@ static int get_device(struct weft_conf_device *dev, struct span key, struct span
 	return 0;
 }
 
+/* As above, and port 0, which a device may have been given and wg shows. */
+static bool any_endpoint(struct span s, struct weft_conf_peer *peer)
+{
+	char text[WEFT_ENDPOINT_TEXT_LEN + WEFT_CONF_ZONE_LEN];
+
+	if (s.len < 2 || s.len > sizeof(text) || memcmp(s.p + s.len - 2, ":0", 2) != 0)
+		return endpoint(s, peer);
+	memcpy(text, s.p, s.len);
+	text[s.len - 1] = '1';
+	if (!endpoint((struct span){text, s.len}, peer))
+		return false;
+	peer->endpoint.port = 0;
+	return true;
+}
+
 static int get_peer(struct weft_conf_peer *peer, struct span key, struct span value)
 {
 	struct weft_prefix p;
@@ -488,7 +494,7 @@ static int get_peer(struct weft_conf_peer *peer, struct span key, struct span va
 		if (!weft_ct_is_zero(peer->psk.b, WEFT_KEY_LEN))
 			peer->has |= WEFT_PEER_HAS_PSK;
 	} else if (is(key, "endpoint")) {
-		ok = endpoint(value, peer);
+		ok = any_endpoint(value, peer);
 		peer->has |= WEFT_PEER_HAS_ENDPOINT;
 	} else if (is(key, "persistent_keepalive_interval")) {
 		ok = number(value, false, UINT16_MAX, &v);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the subcommands of `weft` share. One file each; main.c has the table. Called by the name
+ * `wg` the program is wg: its usage, its sentences, its exit codes.
+ */
+#ifndef WEFT_CLI_CLI_H
+#define WEFT_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "conf/device.h"
+#include "conf/ini.h"
+
+struct weft_cli {
+	const char *program; /* "weft" or "wg" */
+	bool as_wg;
+};
+
+struct weft_cli_command {
+	const char *name;
+	const char *help;                                              /* one line */
+	int (*run)(const struct weft_cli *cli, int argc, char **argv); /* argv[0]: the subcommand */
+	bool weft_only;                                                /* wg does not list it */
+};
+
+extern const struct weft_cli_command weft_cli_commands[]; /* ends with a NULL name */
+
+int weft_cli_show(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_showconf(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_set(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_setconf(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_addconf(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_help(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_version(const struct weft_cli *cli, int argc, char **argv);
+
+/* The list of subcommands, as `help` prints it. */
+void weft_cli_print_help(const struct weft_cli *cli, FILE *out);
+
+/*
+ * True if the subcommand was asked for its usage, or has not between `min` and `max` arguments
+ * after its name: then the usage ("Usage: weft <name> <args>") was printed and `*ret_exit` is what
+ * to return.
+ */
+bool weft_cli_usage(const struct weft_cli *cli, int argc, char **argv, int min, int max,
+		    const char *args, int *ret_exit);
+
+/* "weft: " and a message to stderr, with a newline. */
+void weft_cli_error(const struct weft_cli *cli, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* What was wrong with a text: weft's diagnosis, or wg's sentence. */
+void weft_cli_fault(const struct weft_cli *cli, const struct weft_diag *diag,
+		    const struct weft_fault *fault);
+
+/* "<what>: <the code's sentence>", as wg's perror has it. Returns 1, for main. */
+int weft_cli_failed(const struct weft_cli *cli, const char *what, int rc);
+
+/* wg's sentence for a code: strerror, with weft's own codes put among errnos. */
+const char *weft_cli_strerror(int rc);
+
+/* weft_control_get, and the public key if the device did not say it. */
+WEFT_MUST_CHECK int weft_cli_get(const char *name, struct weft_conf_device *ret_dev);
+
+/*
+ * A whole file, at most `limit` bytes, into `ret_text` (to be cleared by the caller also after an
+ * error). 0, WEFT_E_LIMIT, -ENOMEM or errno.
+ */
+WEFT_MUST_CHECK int weft_cli_read_file(const char *path, size_t limit, struct weft_text *ret_text);
+
+/*
+ * A key from a file: base64 with white space after it; an empty file is a key of zeros. Prints
+ * what is wrong, without a byte of the file. False: printed.
+ */
+bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft_secret *ret_key);
+
+/*
+ * Reads, resolves and checks a configuration file for `argv[2]`. False: what is wrong was printed.
+ * `ret` is to be cleared by the caller either way.
+ */
+bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
+			  struct weft_ini_result *ret);
+
+/*
+ * Resolves every name into its peer's endpoint, trying again as WG_ENDPOINT_RESOLUTION_RETRIES
+ * says. `source`: where the names were written. False: what is wrong was printed.
+ */
+bool weft_cli_resolve(const struct weft_cli *cli, const char *source,
+		      const struct weft_conf_names *names, struct weft_conf_device *dev);
+
+/* weft_conf_host_bits: wg's warning. */
+void weft_cli_warn_host_bits(void *ctx, unsigned line, const char *text, size_t len);
+
+/* Applies a change. Returns main's exit code. */
+int weft_cli_apply(const struct weft_cli *cli, const char *name,
+		   const struct weft_conf_device *change);
+
+/* Prints a key and a newline to stdout, warning first if everybody may read it. 0 or 1. */
+int weft_cli_print_new_key(const struct weft_cli *cli, const struct weft_secret *key);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weft: what a person or a script types. The table of subcommands and the way into them. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+const struct weft_cli_command weft_cli_commands[] = {
+	{"show", "Shows the current configuration and device information", weft_cli_show, false},
+	{"showconf",
+	 "Shows the current configuration of a given WireGuard interface, for use with `setconf'",
+	 weft_cli_showconf, false},
+	{"set", "Change the current configuration, add peers, remove peers, or change peers",
+	 weft_cli_set, false},
+	{"setconf", "Applies a configuration file to a WireGuard interface", weft_cli_setconf,
+	 false},
+	{"addconf", "Appends a configuration file to a WireGuard interface", weft_cli_addconf,
+	 false},
+	{"syncconf", "Synchronizes a configuration file to a WireGuard interface",
+	 weft_cli_syncconf, false},
+	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey, false},
+	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk, false},
+	{"pubkey", "Reads a private key from stdin and writes a public key to stdout",
+	 weft_cli_pubkey, false},
+	{"help", "Shows this list", weft_cli_help, true},
+	{"version", "Shows the version", weft_cli_version, true},
+	{NULL, NULL, NULL, false},
+};
+
+static const struct weft_cli_command *find(const char *name)
+{
+	for (const struct weft_cli_command *c = weft_cli_commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+static int unknown(const struct weft_cli *cli, const char *name)
+{
+	const char *names[sizeof(weft_cli_commands) / sizeof(weft_cli_commands[0])];
+	const char *near;
+	size_t n = 0;
+
+	if (cli->as_wg) {
+		fprintf(stderr, "Invalid subcommand: `%s'\n", name);
+		weft_cli_print_help(cli, stderr);
+		return 1;
+	}
+	for (const struct weft_cli_command *c = weft_cli_commands; c->name; c++)
+		names[n++] = c->name;
+	names[n] = NULL;
+	near = weft_diag_nearest(name, strlen(name), names);
+	if (near)
+		weft_cli_error(cli, "\"%s\" is not a subcommand (did you mean %s?)", name, near);
+	else
+		weft_cli_error(cli, "\"%s\" is not a subcommand (`weft help` lists them)", name);
+	return 1;
+}
+
+/* What was printed counts only once it has arrived. */
+static int finish(const struct weft_cli *cli, int rc)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return rc;
+	if (!rc)
+		weft_cli_error(cli, "could not write all of the output");
+	return rc ? rc : 1;
+}
+
+int main(int argc, char **argv)
+{
+	static char show[] = "show";
+	static char *only_show[] = {show, NULL};
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	struct weft_cli cli = {.program = "weft"};
+	const struct weft_cli_command *command;
+
+	if (argc > 0 && strcmp(slash ? slash + 1 : argv[0], "wg") == 0) {
+		cli.program = "wg";
+		cli.as_wg = true;
+	}
+	if (argc < 2)
+		return finish(&cli, weft_cli_show(&cli, 1, only_show));
+	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)
+		return finish(&cli, weft_cli_help(&cli, argc - 1, argv + 1));
+	if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0)
+		return finish(&cli, weft_cli_version(&cli, argc - 1, argv + 1));
+	command = find(argv[1]);
+	if (!command)
+		return unknown(&cli, argv[1]);
+	return finish(&cli, command->run(&cli, argc - 1, argv + 1));
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reader of WireGuard's configuration file. White space counts nowhere, "#" starts a comment
+ * anywhere, keys and sections are known in any case: wg(8), CONFIGURATION FILE FORMAT.
+ */
+#include "conf/ini.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/encoding.h"
+
+enum section { NO_SECTION, IN_INTERFACE, IN_PEER };
+
+static const char *const interface_keys[] = {"ListenPort", "FwMark", "PrivateKey", NULL};
+static const char *const peer_keys[] = {"PublicKey", "PresharedKey",        "AllowedIPs",
+					"Endpoint",  "PersistentKeepalive", NULL};
+static const char *const quick_keys[] = {"Address", "DNS",     "MTU",      "Table",      "PreUp",
+					 "PostUp",  "PreDown", "PostDown", "SaveConfig", NULL};
+
+struct reader {
+	struct weft_ini_result *ret;
+	struct weft_diag *diag;
+	weft_conf_host_bits host_bits;
+	void *ctx;
+	enum section section;
+	unsigned line;
+	unsigned peer_line; /* of the [Peer] that the lines belong to */
+	bool peer_has_key;
+	const char *raw; /* the line as it stands in the file */
+	size_t raw_len;
+	char *c; /* the line without white space and comment */
+	size_t len;
+};
+
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static char lower(char c)
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+static bool same(const char *text, size_t len, const char *word)
+{
+	size_t i = 0;
+
+	for (; i < len && word[i]; i++)
+		if (lower(text[i]) != lower(word[i]))
+			return false;
+	return i == len && !word[i];
+}
+
+/* The entry of a list, or NULL. */
+static const char *find(const char *text, size_t len, const char *const *list)
+{
+	for (; *list; list++)
+		if (same(text, len, *list))
+			return *list;
+	return NULL;
+}
+
+/* Where byte `at` of the bare line stands in the file's line, from 1. */
+static unsigned column(const struct reader *r, size_t at)
+{
+	size_t i = 0;
+
+	for (; i < r->raw_len; i++) {
+		if (is_space(r->raw[i]))
+			continue;
+		if (!at--)
+			break;
+	}
+	return (unsigned)i + 1;
+}
+
+/* Shown in errors: cut, so that a line of megabytes does not drown the rest. */
+static int shown(size_t len)
+{
+	return len > 100 ? 100 : (int)len;
+}
+
+static int bad_line(struct reader *r)
+{
+	weft_fault_set(&r->ret->fault, WEFT_FAULT_LINE, r->c, r->len);
+	return WEFT_E_PARSE;
+}
+
+/* A value that will not do: `text` points into r->c. */
+static int bad_value(struct reader *r, enum weft_fault_kind kind, const char *key, const char *text,
+		     size_t len)
+{
+	unsigned col = column(r, (size_t)(text - r->c));
+
+	if (!len)
+		weft_diag_set(r->diag, r->line, col, "%s has no value: expected %s", key,
+			      weft_fault_expected(kind));
+	else if (kind == WEFT_FAULT_SECRET_KEY)
+		weft_diag_set(r->diag, r->line, col, "%s: expected %s, found %zu characters", key,
+			      weft_fault_expected(kind), len);
+	else
+		weft_diag_set(r->diag, r->line, col, "%s: expected %s, found \"%.*s\"", key,
+			      weft_fault_expected(kind), shown(len), text);
+	if (len || text != r->c + r->len)
+		weft_fault_set(&r->ret->fault, kind, text, len);
+	else /* wg takes a key without a value for no key at all */
+		return bad_line(r);
+	return WEFT_E_PARSE;
+}
+
+/* Section and key were no help: say what would have been. */
+static int unknown_key(struct reader *r, size_t key_len)
+{
+	const char *const *known = r->section == IN_PEER ? peer_keys : interface_keys;
+	const char *const *other = r->section == IN_PEER ? interface_keys : peer_keys;
+	const char *name = r->section == IN_PEER ? "[Peer]" : "[Interface]";
+	const char *near;
+
+	if (r->section == NO_SECTION)
+		weft_diag_set(r->diag, r->line, column(r, 0),
+			      "\"%.*s\" stands before any section: expected [Interface] or [Peer]",
+			      shown(key_len), r->c);
+	else
+		weft_diag_set(r->diag, r->line, column(r, 0), "%s has no key \"%.*s\"", name,
+			      shown(key_len), r->c);
+	if (find(r->c, key_len, quick_keys)) {
+		weft_diag_hint(r->diag,
+			       "that key is for wg-quick: give the output of `wg-quick strip`");
+	} else if (r->section != NO_SECTION) {
+		near = find(r->c, key_len, other);
+		if (near) {
+			weft_diag_hint(r->diag, "%s belongs to %s", near,
+				       r->section == IN_PEER ? "[Interface]" : "[Peer]");
+			return bad_line(r);
+		}
+		near = weft_diag_nearest(r->c, key_len, known);
+		if (near)
+			weft_diag_hint(r->diag, "did you mean %s?", near);
+		else if (r->section == IN_PEER)
+			weft_diag_hint(r->diag, "it has PublicKey, PresharedKey, AllowedIPs, "
+						"Endpoint, PersistentKeepalive");
+		else
+			weft_diag_hint(r->diag, "it has PrivateKey, ListenPort, FwMark");
+	}
+	return bad_line(r);
+}
+
+static struct weft_conf_peer *last_peer(struct reader *r)
+{
+	return &r->ret->dev.peers[r->ret->dev.n_peers - 1];
+}
+
+static int read_key(struct reader *r, const char *name, const char *text, size_t len,
+		    uint8_t ret_key[WEFT_KEY_LEN], bool secret)
+{
+	if (weft_key_from_base64(ret_key, text, len) == 0)
+		return 0;
+	return bad_value(r, secret ? WEFT_FAULT_SECRET_KEY : WEFT_FAULT_KEY, name, text, len);
+}
+
+static int read_allowed_ips(struct reader *r, const char *text, size_t len)
+{
+	struct weft_conf_peer *peer = last_peer(r);
+
+	while (len) {
+		const char *comma = memchr(text, ',', len);
+		size_t n = comma ? (size_t)(comma - text) : len;
+		enum weft_fault_kind kind;
+		struct weft_prefix p;
+		int rc;
+
+		kind = weft_value_prefix(text, n, &p);
+		/* "a," ends in an entry that is empty */
+		if (kind == WEFT_FAULT_NONE && comma && n + 1 == len) {
+			text = comma + 1;
+			n = 0;
+			kind = WEFT_FAULT_ADDRESS;
+		}
+		if (kind != WEFT_FAULT_NONE) {
+			rc = bad_value(r, kind, "AllowedIPs", text, n);
+			weft_fault_set(&r->ret->fault, kind, text, n);
+			return rc;
+		}
+		if (weft_prefix_mask(&p) && r->host_bits)
+			r->host_bits(r->ctx, r->line, text, n);
+		rc = weft_conf_add_allowed_ip(peer, &p, false);
+		if (rc)
+			return rc;
+		text += comma ? n + 1 : n;
+		len -= comma ? n + 1 : n;
+	}
+	return 0;
+}
+
+static int read_endpoint(struct reader *r, const char *text, size_t len)
+{
+	size_t index = r->ret->dev.n_peers - 1;
+	struct weft_conf_names *names = &r->ret->names;
+	struct weft_conf_name name = {0};
+	enum weft_fault_kind kind;
+	bool is_name = false;
+
+	kind = weft_value_endpoint(text, len, last_peer(r), &name, &is_name);
+	if (kind != WEFT_FAULT_NONE)
+		return bad_value(r, kind, "Endpoint", text, len);
+	last_peer(r)->has |= WEFT_PEER_HAS_ENDPOINT;
+	while (names->n && names->v[names->n - 1].peer == index) /* the last one counts */
+		names->n--;
+	if (!is_name)
+		return 0;
+	name.peer = index;
+	name.line = r->line;
+	name.column = column(r, (size_t)(text - r->c));
+	return weft_conf_add_name(names, &name);
+}
+
+static int interface_line(struct reader *r, size_t key_len, const char *text, size_t len)
+{
+	struct weft_conf_device *dev = &r->ret->dev;
+	const char *key = find(r->c, key_len, interface_keys);
+	enum weft_fault_kind kind;
+	int rc;
+
+	if (!key)
+		return unknown_key(r, key_len);
+	if (key == interface_keys[0]) {
+		kind = weft_value_port(text, len, &dev->listen_port);
+		dev->has |= WEFT_DEVICE_HAS_LISTEN_PORT;
+	} else if (key == interface_keys[1]) {
+		kind = weft_value_fwmark(text, len, &dev->fwmark);
+		dev->has |= WEFT_DEVICE_HAS_FWMARK;
+	} else {
+		rc = read_key(r, key, text, len, dev->private_key.b, true);
+		dev->has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
+		return rc;
+	}
+	return kind == WEFT_FAULT_NONE ? 0 : bad_value(r, kind, key, text, len);
+}
+
+static int peer_line(struct reader *r, size_t key_len, const char *text, size_t len)
+{
+	struct weft_conf_peer *peer = last_peer(r);
+	const char *key = find(r->c, key_len, peer_keys);
+	enum weft_fault_kind kind;
+
+	if (!key)
+		return unknown_key(r, key_len);
+	if (key == peer_keys[0]) {
+		r->peer_has_key = true;
+		return read_key(r, key, text, len, peer->public_key, false);
+	}
+	if (key == peer_keys[1]) {
+		peer->has |= WEFT_PEER_HAS_PSK;
+		return read_key(r, key, text, len, peer->psk.b, true);
+	}
+	if (key == peer_keys[2])
+		return read_allowed_ips(r, text, len);
+	if (key == peer_keys[3])
+		return read_endpoint(r, text, len);
+	kind = weft_value_keepalive(text, len, &peer->keepalive_s);
+	peer->has |= WEFT_PEER_HAS_KEEPALIVE;
+	return kind == WEFT_FAULT_NONE ? 0 : bad_value(r, kind, key, text, len);
+}
+
+/* The peer that ends here must have had a public key. */
+static int end_peer(struct reader *r)
+{
+	if (r->section != IN_PEER || r->peer_has_key)
+		return 0;
+	weft_diag_set(r->diag, r->peer_line, 0, "this [Peer] has no PublicKey");
+	weft_fault_set(&r->ret->fault, WEFT_FAULT_NO_PUBLIC_KEY, "", 0);
+	return WEFT_E_PARSE;
+}
+
+static int section_line(struct reader *r)
+{
+	struct weft_conf_peer *peer;
+	int rc;
+
+	if (same(r->c, r->len, "[Interface]")) {
+		rc = end_peer(r);
+		r->section = IN_INTERFACE;
+		return rc;
+	}
+	if (!same(r->c, r->len, "[Peer]")) {
+		weft_diag_set(r->diag, r->line, column(r, 0),
+			      "\"%.*s\" is no section: expected [Interface] or [Peer]",
+			      shown(r->len), r->c);
+		return bad_line(r);
+	}
+	rc = end_peer(r);
+	if (rc)
+		return rc;
+	rc = weft_conf_add_peer(&r->ret->dev, &peer);
+	if (rc)
+		return rc;
+	peer->has = WEFT_PEER_REPLACE_ALLOWED_IPS;
+	r->section = IN_PEER;
+	r->peer_line = r->line;
+	r->peer_has_key = false;
+	return 0;
+}
+
+static int one_line(struct reader *r)
+{
+	const char *eq;
+	size_t key_len;
+
+	if (!r->len)
+		return 0;
+	if (r->c[0] == '[')
+		return section_line(r);
+	eq = memchr(r->c, '=', r->len);
+	if (!eq) {
+		weft_diag_set(r->diag, r->line, column(r, 0),
+			      "expected Key = value or a [Section], found \"%.*s\"", shown(r->len),
+			      r->c);
+		return bad_line(r);
+	}
+	key_len = (size_t)(eq - r->c);
+	if (r->section == NO_SECTION)
+		return unknown_key(r, key_len);
+	if (r->section == IN_PEER)
+		return peer_line(r, key_len, eq + 1, r->len - key_len - 1);
+	return interface_line(r, key_len, eq + 1, r->len - key_len - 1);
+}
+
+/* Fills r->c from r->raw: no comment, no white space. */
+static int bare(struct reader *r)
+{
+	r->len = 0;
+	for (size_t i = 0; i < r->raw_len && r->raw[i] != '#'; i++) {
+		if (r->raw[i] == '\0') {
+			weft_diag_set(r->diag, r->line, (unsigned)i + 1, "a NUL byte in the text");
+			return bad_line(r);
+		}
+		if (!is_space(r->raw[i]))
+			r->c[r->len++] = r->raw[i];
+	}
+	return 0;
+}
+
+static size_t longest_line(const char *text, size_t len)
+{
+	size_t longest = 0;
+
+	while (len) {
+		const char *nl = memchr(text, '\n', len);
+		size_t n = nl ? (size_t)(nl - text) : len;
+
+		longest = n > longest ? n : longest;
+		text += nl ? n + 1 : n;
+		len -= nl ? n + 1 : n;
+	}
+	return longest;
+}
+
+int weft_ini_parse(const char *text, size_t len, struct weft_ini_result *ret,
+		   weft_conf_host_bits host_bits, void *ctx, struct weft_diag *diag)
+{
+	struct reader r = {.ret = ret, .diag = diag, .host_bits = host_bits, .ctx = ctx};
+	size_t longest;
+	int rc = 0;
+
+	if (len > WEFT_INI_MAX_BYTES)
+		return WEFT_E_LIMIT;
+	longest = longest_line(text, len);
+	r.c = malloc(longest + 1);
+	if (!r.c)
+		return -ENOMEM;
+	while (!rc && len) {
+		const char *nl = memchr(text, '\n', len);
+		size_t n = nl ? (size_t)(nl - text) : len;
+
+		r.line++;
+		r.raw = text;
+		r.raw_len = n;
+		rc = bare(&r);
+		if (!rc)
+			rc = one_line(&r);
+		text += nl ? n + 1 : n;
+		len -= nl ? n + 1 : n;
+	}
+	if (!rc)
+		rc = end_peer(&r);
+	weft_wipe(r.c, longest + 1); /* a private key went through it */
+	free(r.c);
+	return rc;
+}
+
+void weft_ini_result_clear(struct weft_ini_result *r)
+{
+	weft_conf_device_clear(&r->dev);
+	weft_conf_names_clear(&r->names);
+	weft_wipe(&r->fault, sizeof(r->fault));
+}
