@@ -238,6 +238,8 @@ static int transmit(struct node *a, uint8_t *buf, size_t len)
 			assert_int_equal(out_len, weft_tx_datagram_len(a->worker, len));
 			(void)put_on_wire(a, &tx.endpoint, tos, buf, out_len);
 			weft_tx_done(a->worker, &tx, 1, out_len, true);
+		} else if (sealed == WEFT_E_NO_SESSION) {
+			weft_tx_stage(a->worker, tx.peer, buf + WEFT_DATA_HEADER_LEN, len);
 		}
 		r = sealed;
 	}
