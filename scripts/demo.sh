@@ -64,6 +64,12 @@ on() { # HOST COMMAND...
 	shift
 	nsenter --net="$dir/net" --mount="$dir/mnt" --uts="$dir/uts" -- "$@"
 }
+# The same for the background: the shell becomes the command, and $! is the command's own.
+become_on() {
+	local dir=$state/$1
+	shift
+	exec nsenter --net="$dir/net" --mount="$dir/mnt" --uts="$dir/uts" -- "$@"
+}
 
 # As a child that is waited for, so that a signal is handled at once.
 run() {
@@ -292,7 +298,8 @@ start_host() {
 	local host=$1 file=$state/conf/$1.conf addresses address i
 	addresses=$(sed -nE 's/^Address[[:space:]]*=[[:space:]]*//p' "$file")
 	step "$host: weftd wg0, weft setconf, ${addresses}"
-	LOG_LEVEL=${LOG_LEVEL:-info} on "$host" "$weftd" -f wg0 </dev/null >"$state/log/$host.log" 2>&1 &
+	LOG_LEVEL=${LOG_LEVEL:-info} become_on "$host" "$weftd" -f wg0 \
+		</dev/null >"$state/log/$host.log" 2>&1 &
 	daemon_pid[$host]=$!
 	for i in {1..50}; do
 		on "$host" "$weft" show wg0 >/dev/null 2>&1 && break
@@ -388,10 +395,10 @@ throughput() {
 	step "one TCP stream of $stream_s s, one -> hub, iperf3 -C cubic"
 	on one sysctl -n net.ipv4.tcp_available_congestion_control | grep -qw cubic ||
 		control=$(on one sysctl -n net.ipv4.tcp_congestion_control)
-	on hub iperf3 -s -1 -B "${inner4[hub]}" >/dev/null 2>&1 &
+	become_on hub iperf3 -s -1 -B "${inner4[hub]}" >/dev/null 2>&1 &
 	server=$!
 	for i in {1..20}; do # until the server listens
-		run on one iperf3 -c "${inner4[hub]}" -t "$stream_s" -C "$control" -f m \
+		run become_on one iperf3 -c "${inner4[hub]}" -t "$stream_s" -C "$control" -f m \
 			>"$state/log/iperf3" 2>&1 && break
 		pause 0.1
 	done
