@@ -23,12 +23,15 @@ deps:
 deps-check:
 	@scripts/deps.sh check
 
-# The options are given at set-up and again on a tree that has been set up before.
+# PREFIX counts when the tree is first set up; `make clean` forgets it.
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) --buildtype=release -Ddebug=true -Dtests=disabled --prefix=$(or $(PREFIX),/usr/local)
+	@mkdir -p build
+	@meson setup $(BUILD) --buildtype=release -Ddebug=true -Dtests=disabled \
+		--prefix=$(or $(PREFIX),/usr/local) >build/setup.log || { cat build/setup.log; exit 1; }
 
 build: deps $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
+	@echo 'weft: building $(BUILD)'
+	@ninja -C $(BUILD) --quiet
 
 demo: build
 	@WEFT_BUILD=$(CURDIR)/$(BUILD) KEEP=$(KEEP) scripts/demo.sh
