@@ -31,7 +31,7 @@
 
 #define WEFTD_MAX_WORKERS       2
 #define WEFTD_HANDSHAKE_QUEUE   4096        /* packets, as the kernel's */
-#define WEFTD_STAGE_BYTES       (32u << 20) /* all packets that wait for handshakes */
+#define WEFTD_STAGE_BYTES       (8u << 20) /* all packets that wait for handshakes */
 #define WEFTD_RATELIMIT_ENTRIES 8192        /* source addresses */
 #define WEFTD_HANDSHAKE_SLICE   16          /* handshakes between looks at other work */
 #define WEFTD_ROUTE_CACHE       1024        /* endpoints whose route is remembered */
