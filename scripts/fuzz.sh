@@ -24,7 +24,7 @@ if [ $# -gt 0 ]; then
 	targets=$*
 else
 	targets=$(cd tests/fuzz && ls fuzz_*.c | sed 's/^fuzz_//; s/\.c$//' | while read -r name; do
-		[ -x ../../$build/tests/fuzz/fuzz_"$name" ] && echo "$name"; done)
+		if [ -x ../../$build/tests/fuzz/fuzz_"$name" ]; then echo "$name"; fi; done)
 fi
 
 # One target; always ends with one line.
