@@ -78,6 +78,23 @@ static bool take(const struct addrinfo *found, struct weft_endpoint *ret)
 	return true;
 }
 
+static void complain(const struct weft_cli *cli, const char *source,
+		     const struct weft_conf_name *name, bool v6, const char *why)
+{
+	struct weft_diag diag = {0};
+	char text[1280];
+
+	if (cli->as_wg) {
+		fprintf(stderr, v6 ? "%s: `[%s]:%s'\n" : "%s: `%s:%s'\n", why, name->host,
+			name->port);
+		return;
+	}
+	snprintf(diag.source, sizeof(diag.source), "%s", source);
+	weft_diag_set(&diag, name->line, name->column, "endpoint %s, port %s: %s", name->host,
+		      name->port, why);
+	weft_cli_error(cli, "%s", weft_diag_format(&diag, text, sizeof(text)));
+}
+
 static bool resolve_one(const struct weft_cli *cli, const char *source,
 			const struct weft_conf_name *name, unsigned long retries,
 			struct weft_endpoint *ret)
@@ -98,13 +115,7 @@ static bool resolve_one(const struct weft_cli *cli, const char *source,
 			break;
 		why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
 		if (is_final(error) || !retries) {
-			if (cli->as_wg)
-				fprintf(stderr, v6 ? "%s: `[%s]:%s'\n" : "%s: `%s:%s'\n", why,
-					name->host, name->port);
-			else
-				weft_cli_error(cli, "%s:%u:%u: endpoint %s, port %s: %s", source,
-					       name->line, name->column, name->host, name->port,
-					       why);
+			complain(cli, source, name, v6, why);
 			return false;
 		}
 		if (retries != ULONG_MAX)
