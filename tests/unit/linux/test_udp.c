@@ -293,6 +293,14 @@ static void test_sizes_refused(void **state)
 	assert_int_equal(r.last.len, 0);
 }
 
+/* The kernel makes an IPv6 address ours from a work queue, a little after it was added. */
+static void wait_for_ip6(const char *ip)
+{
+	sh("for i in $(seq 100); do ip -6 route show table local | grep -q '^local %s ' && exit 0; "
+	   "sleep 0.02; done; exit 1",
+	   ip);
+}
+
 static void test_source_sticks(void **state)
 {
 	static const char *const ours[] = {"127.0.0.7", "fd77::7"};
@@ -301,6 +309,8 @@ static void test_source_sticks(void **state)
 	NEEDS_NETNS();
 	sh("ip -6 addr replace fd77::7/128 dev lo nodad");
 	sh("ip -6 addr replace fd77::1/128 dev lo nodad");
+	wait_for_ip6("fd77::7");
+	wait_for_ip6("fd77::1");
 	for (unsigned f = 0; f < 2; f++) {
 		/* One datagram, and a train. */
 		for (size_t len = 1000; len <= 30000; len += 29000) {
@@ -469,8 +479,10 @@ static void test_link_local_scope(void **state)
 
 	(void)state;
 	NEEDS_NETNS();
-	sh("ip link add w0 type veth peer w1 && ip link set w0 up && "
+	/* Its other end is up too: without a carrier the kernel holds the address back. */
+	sh("ip link add w0 type veth peer w1 && ip link set w1 up && ip link set w0 up && "
 	   "ip -6 addr add fe80::77/64 dev w0 nodad");
+	wait_for_ip6("fe80::77");
 	to = at("fe80::77", b.port);
 	to.scope_id = if_nametoindex("w0");
 	assert_int_equal(weft_udp_send(&a, &to, 0, sent, 100, 100, &stale), 1);
