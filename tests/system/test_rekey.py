@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+# New sessions while traffic runs: by peers made by hand as often as allowed, after a restart, and
+# after the 120 s that the paper gives.
+import struct
+import threading
+import time
+
+import pytest
+
+from conftest import DUT, OTHER, PAIRS, Pair
+from lib import noise, ns, traffic, wait, wg
+
+
+def test_many_rekeys_under_load(bench):
+    """The peer makes a new session every 60 ms: no packet of a stream is lost or doubled."""
+    t = bench()
+    p = t.peer("10.50.0.0/16", "10.99.0.1/32")
+    sessions = {p.session.local_index: p.session}
+    got, stop = [], threading.Event()
+    sender = t.b.socket()
+
+    def send():
+        n = 0
+        while not stop.is_set():
+            sender.sendto(struct.pack("!I", n), ("10.50.1.1", 9))
+            n += 1
+            time.sleep(0.001)
+        got.append(n)
+    thread = threading.Thread(target=send)
+    thread.start()
+    seen = []
+
+    def take(message):
+        if message[0] != noise.DATA:
+            return message
+        session = sessions[struct.unpack("<I", message[4:8])[0]]
+        inner = session.open(message)[1]
+        if inner:
+            seen.append(struct.unpack("!I", inner[28:32])[0])
+        return None
+    for _ in range(40):
+        h = p.handshake()
+        p.send(h.initiation())
+        end = time.monotonic() + 0.06
+        response = None
+        while (left := end - time.monotonic()) > 0:
+            message = p.receive(timeout=left)
+            if message is not None:
+                response = take(message) or response
+                if response is not None and h.index not in sessions:
+                    s = h.read_response(response)
+                    sessions[h.index] = s
+                    p.send(s.data())
+    stop.set()
+    thread.join()
+    while (message := p.receive(timeout=0.5)) is not None:
+        take(message)
+    assert len(sessions) > 20, "too few sessions for the test to mean anything"
+    assert sorted(seen) == list(range(got[0])), \
+        f"{len(seen)} of {got[0]} arrived, {len(seen) - len(set(seen))} twice"
+
+
+def test_previous_session_is_still_read(bench):
+    """What was sealed under the session before the last is still taken."""
+    t = bench()
+    p = t.peer("10.99.0.1/32")
+    old = p.session
+    assert t.echo(p)
+    time.sleep(0.06)
+    p.connect()
+    p.send(old.data(traffic.echo_request("10.99.0.1", "10.99.0.2", 77)))
+    inner = p.inner(5)
+    assert inner is not None, "the previous session was dropped at once"
+    # two sessions on, it is gone
+    for _ in range(2):
+        time.sleep(0.06)
+        p.connect()
+    p.send(old.data(traffic.echo_request("10.99.0.1", "10.99.0.2", 78)))
+    assert p.receive(noise.DATA, 0.5) is None
+    assert t.echo(p)
+
+
+@pytest.mark.parametrize("server", list(dict.fromkeys([DUT, OTHER])))
+def test_server_restarts(net, pair, server):
+    """The server's daemon dies and comes back: the client finds it again by itself."""
+    p = pair(DUT, server).connect()
+    p.wb.expect_end = True
+    p.wb.proc.kill()
+    p.wb.proc.wait()
+    p.b.ip("link delete wg0", check=False)
+    w = wg.Daemon(p.b, server, key=p.wb.key)
+    w.setup(["10.99.0.2/24", "fd99::2/64"], port=51820)
+    w.peer(p.wa.key, [f"{p.a4}/32", f"{p.a6}/128"])
+    # the client must notice that it is not answered (15 s) and begin anew
+    traffic.until_reaches(p.a, p.b4, timeout=40)
+    assert traffic.ping(p.b, p.a6).loss == 0
+
+
+def test_client_restarts(pair, impls):
+    """The client's daemon dies and comes back: a newer timestamp is enough."""
+    p = pair(*impls).connect()
+    p.wa.expect_end = True
+    p.wa.proc.kill()
+    p.wa.proc.wait()
+    p.a.ip("link delete wg0", check=False)
+    w = wg.Daemon(p.a, impls[0], key=p.wa.key)
+    w.setup(["10.99.0.1/24", "fd99::1/64"], port=51820)
+    w.peer(p.wb.key, [f"{p.b4}/32", f"{p.b6}/128"], endpoint=p.endpoint_b)
+    traffic.until_reaches(p.a, p.b4)
+    assert traffic.ping(p.b, p.a6).loss == 0
+
+
+def test_simultaneous(pair, impls):
+    """Both begin at the same moment, again and again: they always meet."""
+    p = pair(*impls)
+    p.wb.peer(p.wa.key, [f"{p.a4}/32", f"{p.a6}/128"], endpoint=p.endpoint_a)
+    for _ in range(5):
+        threads = [threading.Thread(target=traffic.until_reaches, args=args)
+                   for args in ((p.a, p.b4), (p.b, p.a4))]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert traffic.ping(p.a, p.b6).loss == 0
+        for d, other, endpoint, inner in ((p.wa, p.wb, p.endpoint_b, (p.b4, p.b6)),
+                                          (p.wb, p.wa, p.endpoint_a, (p.a4, p.a6))):
+            d.wg("set", "peer", other.key.public64, "remove")
+            d.peer(other.key, [f"{inner[0]}/32", f"{inner[1]}/128"], endpoint=endpoint)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_rekey_after_120_s(net):
+    """130 s of pings and datagrams through every pair at once: rekeyed, and not one lost."""
+    networks, runs = [], []
+    try:
+        for a, b in PAIRS:
+            network = ns.Network()
+            networks.append(network)
+            p = Pair(network, a, b).connect()
+            first = p.wa.handshake_time(p.wb.key)
+            pings = [host.popen("ping", "-n", "-q", "-i", "0.05", "-W", "5", "-c", "2620", address,
+                                stdout=-1)
+                     for host, address in ((p.a, p.b4), (p.b, p.a6))]
+            runs.append((p, first, pings))
+        time.sleep(132)
+        for p, first, pings in runs:
+            for proc in pings:
+                got = traffic.Ping(proc.communicate(timeout=60)[0].decode())
+                assert got.sent == 2620 and got.loss == 0, (p.wa, p.wb, got.text)
+            assert p.wa.handshake_time(p.wb.key) - first > 115, "it was never rekeyed"
+            if p.wa.counts:
+                assert p.wa.counter("handshakes_completed", p.wb.key) == 2
+    finally:
+        wrong = [w for network in networks for w in network.close()]
+    assert not wrong, "\n".join(wrong)
