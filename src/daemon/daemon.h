@@ -70,10 +70,6 @@ struct weftd {
 	pthread_rwlock_t udp_lock;
 	struct weft_udp *udp;
 
-	/* the interface's own addresses, for ICMP errors: owner writes, tx reads */
-	pthread_mutex_t address_lock;
-	struct weft_ip address4, address6;
-
 	/* any thread */
 	int wake_fd; /* eventfd: the owner has something to do */
 	_Atomic bool wake_pending;

@@ -59,14 +59,6 @@ void weftd_tun_error(struct weftd *d, int code)
 
 /* ---- the link ---- */
 
-static void update_addresses(struct weftd *d)
-{
-	pthread_mutex_lock(&d->address_lock);
-	d->address4 = weft_link_address(d->link, WEFT_IPV4);
-	d->address6 = weft_link_address(d->link, WEFT_IPV6);
-	pthread_mutex_unlock(&d->address_lock);
-}
-
 /* The TUN still answers: the interface was not deleted but moved to another namespace. */
 static bool tun_lives(const struct weftd *d)
 {
@@ -153,10 +145,9 @@ static void on_link(struct weftd *d, uint64_t now_ns)
 	if (d->link_foreign || atomic_load(&d->stopping))
 		return;
 	if (mask & (WEFT_LINK_ADDRESS | WEFT_LINK_OVERRUN))
-		update_addresses(d);
-	/* down and up again within one read: the sockets are made anew in between */
-	if ((mask & WEFT_LINK_DOWN) && d->link_up)
-		weftd_go_down(d, now_ns);
+		/* down and up again within one read: the sockets are made anew in between */
+		if ((mask & WEFT_LINK_DOWN) && d->link_up)
+			weftd_go_down(d, now_ns);
 	if (mask)
 		apply_link_state(d, now_ns);
 }
@@ -281,7 +272,6 @@ int weftd_loop(struct weftd *d)
 	}
 	/* handshakes are the expensive part: data threads go first when there is a flood of them */
 	setpriority(PRIO_PROCESS, (id_t)gettid(), WEFTD_OWNER_NICE);
-	update_addresses(d);
 	apply_link_state(d, weftd_now_ns());
 	while (!atomic_load(&d->stopping)) {
 		uint64_t now_ns = weftd_now_ns();

@@ -293,7 +293,6 @@ int main(int argc, char **argv)
 	static struct weftd d = {
 		.tun = {.fd = -1},
 		.udp_lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP,
-		.address_lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 	struct weft_diag diag = {.line = 0};
 	char text[1024];

@@ -154,12 +154,16 @@ static void stage_segments(struct weftd *d, struct tx *t, struct weft_split *s,
 		weft_tx_stage(d->tx.w, peer, t->scratch, len);
 }
 
-/* No peer or no endpoint: the sender is told, as the kernel does (wg_xmit, icmp_ndo_send). */
+/*
+ * No peer or no endpoint: the sender is told, as the kernel does (wg_xmit, icmp_ndo_send). The
+ * error comes from the address that was asked for: from one of our own, arriving through the
+ * interface, the host would drop it as a martian.
+ */
 static void answer_unreachable(struct weftd *d, struct tx *t, const uint8_t *inner, size_t len,
 			       uint64_t now_ns)
 {
 	static const struct virtio_net_hdr plain;
-	struct weft_ip from;
+	static const struct weft_ip from = {.family = WEFT_NONE};
 	struct iovec iov;
 	size_t n;
 
@@ -169,9 +173,6 @@ static void answer_unreachable(struct weftd *d, struct tx *t, const uint8_t *inn
 	}
 	if (t->icmp_count >= ICMP_PER_SECOND)
 		return;
-	pthread_mutex_lock(&d->address_lock);
-	from = inner[0] >> 4 == 4 ? d->address4 : d->address6;
-	pthread_mutex_unlock(&d->address_lock);
 	n = weft_icmp_unreachable(t->scratch, inner, len, &from);
 	if (n == 0)
 		return;

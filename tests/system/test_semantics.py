@@ -176,7 +176,11 @@ def test_set_of_one_peer_leaves_others(bench):
     before = t.w.peer_state(two.key)
     t.w.wg("set", "peer", one.key.public64, "allowed-ips", "10.50.3.0/24",
            "persistent-keepalive", "40")
-    assert t.w.peer_state(two.key) == before
+    after = t.w.peer_state(two.key)
+    for ages in (before, after):
+        for name in [x for x in ages if "_age_" in x]:
+            del ages[name]
+    assert after == before
     assert t.echo(two, "10.50.2.1") and t.echo(one, "10.50.3.1")
 
 
@@ -382,7 +386,10 @@ def test_unreachable(bench, case, address):
     t = bench()
     if case == "no endpoint":
         t.peer("10.50.0.0/16", "fd50::/16", connect=False)
-    sock = t.b.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    v6 = ":" in address
+    sock = t.b.socket(socket.AF_INET6 if v6 else socket.AF_INET)
+    # IP_RECVERR, IPV6_RECVERR: a UDP socket is told of "host unreachable" only if it asks
+    sock.setsockopt(*((socket.IPPROTO_IPV6, 25) if v6 else (socket.IPPROTO_IP, 11)), 1)
     sock.connect((address, 9))
     # ICMP errors are rate-limited by nobody here, but give the first one a second chance
     for _ in range(3):

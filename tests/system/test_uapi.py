@@ -123,9 +123,9 @@ def test_bad_set(w, lines, code):
     before = w.get()
     lines = [f"public_key={hexkey(2)}" if x == "KEY" else x for x in lines]
     assert w.set("fwmark=10", "replace_peers=true", *lines) == code
-    assert w.set("fwmark=10", f"public_key={hexkey(1)}", "allowed_ip=10.2.0.0/16",
-                 *(["remove=true"] if lines[0].startswith("public") else []), *lines) == code or \
-        not lines[0].startswith("public")
+    if lines[0].startswith("public_key="):
+        assert w.set("fwmark=10", f"public_key={hexkey(1)}", "allowed_ip=10.2.0.0/16",
+                     "remove=true", *lines) == code
     assert w.get() == before
     # and the daemon is well
     assert w.set(f"public_key={hexkey(3)}") == 0
@@ -225,7 +225,13 @@ def test_hundreds_of_connections(w):
     finally:
         for s in held:
             s.close()
-    wait.until(lambda: w.uapi("get=1\n\n", timeout=5), "it answers again", 10)
+
+    def answers():
+        try:
+            return w.uapi("get=1\n\n", timeout=5)
+        except OSError:
+            return None
+    wait.until(answers, "it answers again", 10)
 
 
 def many_peers(n):

@@ -88,7 +88,7 @@ class Daemon:
         self.expect_end = False
         self.log_path = host.network.file(f"{host.name}-{ifname}-{len(host.network.daemons)}.log")
         program = PROGRAMS[impl]()
-        full_env = dict(os.environ, LOG_LEVEL="verbose", **(env or {}))
+        full_env = dict(os.environ, **{"LOG_LEVEL": "verbose", **(env or {})})
         full_env.setdefault("ASAN_OPTIONS", "abort_on_error=0:detect_leaks=1")
         self.checked = 0
         with open(self.log_path, "wb") as log:
@@ -134,12 +134,12 @@ class Daemon:
 
     def finish(self):
         """End of the test: what was wrong with this daemon, as sentences."""
-        wrong = []
-        if not self.expect_end and not self.alive():
+        wrong, expected = [], self.expect_end
+        if not expected and not self.alive():
             wrong.append(f"{self} died during the test, code {self.proc.returncode}")
         try:
             code = self.stop()
-            if not wrong and code not in (0, -signal.SIGTERM) and self.impl == "weftd":
+            if not wrong and not expected and code not in (0, -signal.SIGTERM) and self.impl == "weftd":
                 wrong.append(f"{self} ended with {code}")
         except subprocess.TimeoutExpired:
             wrong.append(f"{self} did not end within 15 s of SIGTERM")
