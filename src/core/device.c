@@ -33,6 +33,8 @@ static int init_tables(struct weft_device *dev)
 		r = weft_ratelimit_init(&dev->ratelimit, &dev->mem, key,
 					dev->params.ratelimit_entries);
 	}
+	dev->rng.fill(dev->rng.ctx, key, sizeof(key));
+	weft_suspects_init(&dev->suspects, key);
 	weft_wipe(key, sizeof(key));
 	return r;
 }
@@ -94,7 +96,14 @@ static void answer(struct weft_peer *peer, uint64_t now_ns)
 	struct weft_keypair *old;
 	struct weft_endpoint from;
 
-	if (peer->removed || !atomic_load_explicit(&dev->up, memory_order_relaxed))
+	if (peer->removed)
+		return;
+	/* Whether up or down, or else the worker's flag would stay. */
+	if (asks & WEFT_ASK_KEEPALIVE)
+		weft_timers_arm_keepalive(peer, now_ns);
+	if (asks & WEFT_ASK_NEW_HANDSHAKE)
+		weft_timers_arm_new_handshake(peer, now_ns);
+	if (!atomic_load_explicit(&dev->up, memory_order_relaxed))
 		return;
 	if (asks & WEFT_ASK_ENDPOINT) {
 		weft_seen_endpoint_take(&peer->seen, &from);
@@ -106,10 +115,6 @@ static void answer(struct weft_peer *peer, uint64_t now_ns)
 				       now_ns);
 		asks |= WEFT_ASK_STAGED;
 	}
-	if (asks & WEFT_ASK_KEEPALIVE)
-		weft_timers_arm_keepalive(peer, now_ns);
-	if (asks & WEFT_ASK_NEW_HANDSHAKE)
-		weft_timers_arm_new_handshake(peer, now_ns);
 	if (asks & WEFT_ASK_HANDSHAKE)
 		weft_send_initiation(peer, false, now_ns);
 	if (asks & WEFT_ASK_STAGED)

@@ -50,7 +50,8 @@ struct weft_event {
 
 /*
  * What the core needs of its surroundings. `random`, `alloc`, `free`, `wake` may be called by any
- * thread; the others by the owner only, from inside an owner function.
+ * thread; the others by the owner only, from inside an owner function. No callback may call an
+ * owner function in turn, weft_peer_by_allowed_ip and weft_peer_info excepted.
  */
 struct weft_callbacks {
 	void *ctx;

@@ -274,6 +274,8 @@ void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *fr
 	}
 	if (dev->cb.endpoint_allowed && !dev->cb.endpoint_allowed(dev->cb.ctx, peer, from)) {
 		weft_drop(dev, WEFT_DROP_RX_SELF_ROUTED, 1);
+		/* Workers need not tell us of each packet from there. */
+		weft_store64(&peer->endpoint_hold_ns, now_ns + WEFT_NS_PER_S);
 		return;
 	}
 	store_endpoint(peer, from);

@@ -18,6 +18,7 @@
 #include "core/noise.h"
 #include "core/ratelimit.h"
 #include "core/stage.h"
+#include "core/suspect.h"
 #include "core/table.h"
 #include "core/wheel.h"
 #include "core/worker.h"
@@ -56,6 +57,7 @@ struct weft_peer {
 	_Atomic uint64_t traversal_ns;     /* last authenticated packet, either way */
 	_Atomic uint64_t received_ns;      /* last authenticated packet received */
 	_Atomic uint64_t handshake_sent_ns;
+	_Atomic uint64_t endpoint_hold_ns; /* other endpoints are of no interest until then */
 	_Atomic uint64_t tx_bytes, rx_bytes;
 	_Atomic uint32_t handshake_tries;
 	atomic_bool keepalive_armed, new_handshake_armed;
@@ -134,6 +136,7 @@ struct weft_device {
 	struct weft_crypto *crypto;
 	struct weft_noise noise;
 	struct weft_ratelimit ratelimit;
+	struct weft_suspects suspects;
 	struct weft_wheel wheel;
 	struct weft_peer *first, *last;
 	struct weft_peer *spare; /* reserved, linked by succ */

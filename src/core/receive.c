@@ -56,8 +56,8 @@ void weft_session_confirmed(struct weft_peer *peer, bool renewed, uint64_t now_n
 	weft_timers_handshake_complete(peer);
 	dev->cb.wall_time(dev->cb.ctx, &peer->last_handshake_sec, &peer->last_handshake_nsec);
 	peer->completed++;
+	weft_peer_event(peer, renewed && peer->up ? WEFT_EVENT_PEER_REKEYED : WEFT_EVENT_PEER_UP);
 	peer->up = true;
-	weft_peer_event(peer, renewed ? WEFT_EVENT_PEER_REKEYED : WEFT_EVENT_PEER_UP);
 }
 
 static void authenticated(struct weft_peer *peer, const struct weft_queued *q, uint64_t now_ns)
@@ -75,16 +75,19 @@ static void receive_initiation(struct weft_device *dev, const struct weft_queued
 	struct weft_peer *peer;
 
 	if (weft_noise_open_initiation(&dev->noise, q->pkt, q->len, &in) < 0) {
+		weft_suspects_note(&dev->suspects, &q->from, now_ns);
 		weft_drop(dev, WEFT_DROP_RX_HANDSHAKE, 1);
 		return;
 	}
 	peer = weft_table_find(&dev->peers, in.remote_static);
 	if (!peer) {
 		weft_wipe(&in, sizeof(in));
+		weft_suspects_note(&dev->suspects, &q->from, now_ns);
 		weft_drop(dev, WEFT_DROP_RX_UNKNOWN_PEER, 1);
 		return;
 	}
 	if (weft_noise_accept_initiation(&dev->noise, &peer->handshake, &in, now_ns, &reason) < 0) {
+		weft_suspects_note(&dev->suspects, &q->from, now_ns);
 		weft_drop(dev, reason, 1);
 		return;
 	}
@@ -111,6 +114,7 @@ static void receive_response(struct weft_device *dev, const struct weft_queued *
 		return;
 	}
 	if (weft_noise_consume_response(&dev->noise, &peer->handshake, q->pkt, q->len) < 0) {
+		weft_suspects_note(&dev->suspects, &q->from, now_ns);
 		weft_drop(dev, WEFT_DROP_RX_HANDSHAKE, 1);
 		return;
 	}
@@ -146,9 +150,11 @@ void weft_receive_handshake(struct weft_device *dev, const struct weft_queued *q
 		receive_cookie(dev, q, now_ns);
 		return;
 	}
-	if (loaded) {
+	if (loaded || weft_suspects_has(&dev->suspects, &q->from, now_ns)) {
 		if (weft_cookie_check_mac2(&dev->checker, dev->crypto, q->pkt, q->len, &q->from,
 					   now_ns) < 0) {
+			if (!loaded)
+				weft_suspects_note(&dev->suspects, &q->from, now_ns);
 			weft_send_cookie(dev, q, weft_get_le32(q->pkt + 4), now_ns);
 			return;
 		}

@@ -270,7 +270,8 @@ static void note_endpoint(struct weft_worker *w, struct weft_peer *peer,
 		return;
 	weft_shared_endpoint_get(&peer->endpoint, &known, &seq);
 	if (!weft_endpoint_equal(from, &known)) {
-		if (weft_seen_endpoint_put(&peer->seen, from))
+		if (w->now_ns >= weft_load64(&peer->endpoint_hold_ns) &&
+		    weft_seen_endpoint_put(&peer->seen, from))
 			weft_peer_ask(peer, WEFT_ASK_ENDPOINT);
 		return;
 	}

@@ -338,6 +338,9 @@ static void change_something(struct side *s, unsigned round)
 		if (round % 256 == 5) {
 			weft_device_down(s->dev, atomic_load(&now_ns));
 			weft_device_up(s->dev, atomic_load(&now_ns));
+		} else if (round % 256 == 133) {
+			weft_device_set_static(s->dev, NULL, atomic_load(&now_ns));
+			weft_device_set_static(s->dev, s->public_key, atomic_load(&now_ns));
 		}
 		break;
 	case 6:

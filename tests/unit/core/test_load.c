@@ -190,6 +190,45 @@ static void test_rate_limit(void **state)
 	assert_int_equal(b->sent[3], 20 + 1 + 2);
 }
 
+/* One flow that sends junk needs a cookie long before the queue is long; others do not. */
+static void test_suspect(void **state)
+{
+	struct datagram d;
+
+	(void)state;
+	world_connect(a, b);
+	w.hold = true;
+	for (unsigned i = 0; i < 100; i++) {
+		d = junk(1);
+		assert_int_equal(world_feed(b, &d), 1);
+		world_settle(&w);
+	}
+	assert_int_equal(b->events[WEFT_EVENT_UNDER_LOAD_BEGIN], 0);
+	assert_int_equal(world_drops(b, WEFT_DROP_RX_HANDSHAKE), 20);
+	assert_int_equal(b->sent[3], 80);
+	/* Also in its name, with the cookie: worked on. */
+	assert_int_equal(
+		weft_cookie_consume(&maker, a->crypto, w.wire[79].pkt, w.wire[79].len, w.now_ns),
+		0);
+	d = junk(1);
+	assert_int_equal(world_feed(b, &d), 1);
+	world_settle(&w);
+	assert_int_equal(world_drops(b, WEFT_DROP_RX_HANDSHAKE), 21);
+	w.wire_len = 0;
+	w.hold = false;
+	(void)world_send(a, b, 0);
+	world_settle(&w);
+	assert_int_equal(b->received, 1);
+	/* A second without: forgotten. */
+	weft_cookie_peer_clear(&maker);
+	assert_int_equal(weft_cookie_peer_init(&maker, a->crypto, b->public_key), 0);
+	w.now_ns += WEFT_SUSPECT_HOLD_NS;
+	d = junk(1);
+	assert_int_equal(world_feed(b, &d), 1);
+	world_settle(&w);
+	assert_int_equal(world_drops(b, WEFT_DROP_RX_HANDSHAKE), 22);
+}
+
 /* The right private key, but too often: one initiation in 20 ms is worked on. */
 static void test_initiation_flood(void **state)
 {
@@ -261,7 +300,7 @@ int main(void)
 		T(test_mac1_first),          T(test_honest_peer_under_load),
 		T(test_rate_limit),          T(test_no_roaming_on_cookie),
 		T(test_initiation_flood),    T(test_clock_goes_back),
-		T(test_replayed_initiation),
+		T(test_replayed_initiation), T(test_suspect),
 #undef T
 	};
 
