@@ -60,4 +60,3 @@ def long_lived(lab, tmp_path_factory):  # pylint: disable=redefined-outer-name
         finally:
             for lived in both:
                 lived.end()
-            lab.guest.run("killall ping", check=False)
