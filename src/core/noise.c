@@ -221,6 +221,8 @@ int weft_noise_open_initiation(struct weft_noise *n, const uint8_t *pkt, size_t 
 	    (r = open_and_hash(n, &s, ret_in->remote_static, ret_in->msg.enc_static,
 			       sizeof(ret_in->msg.enc_static))) < 0)
 		goto out;
+	/* who it claims to be decides which peer is looked up, in a table with a keyed hash */
+	weft_declassify(ret_in->remote_static, sizeof(ret_in->remote_static));
 	ret_in->chain = s.chain;
 	memcpy(ret_in->hash, s.hash, sizeof(ret_in->hash));
 out:
@@ -247,6 +249,7 @@ int weft_noise_accept_initiation(struct weft_noise *n, struct weft_handshake *hs
 	    open_and_hash(n, &s, timestamp, in->msg.enc_timestamp, sizeof(in->msg.enc_timestamp)) <
 		    0)
 		goto out;
+	weft_declassify(timestamp, sizeof(timestamp)); /* nothing that its sender did not choose */
 	if (memcmp(timestamp, hs->latest_timestamp, sizeof(timestamp)) <= 0) {
 		reason = WEFT_DROP_RX_TIMESTAMP;
 		goto out;

@@ -101,6 +101,7 @@ static int finish(uint8_t ret_key[WEFT_KEY_LEN], uint8_t key[WEFT_KEY_LEN], uint
 {
 	int ret = WEFT_E_BAD_KEY_TEXT;
 
+	weft_declassify(&bad, sizeof(bad));
 	if (!bad) {
 		memcpy(ret_key, key, WEFT_KEY_LEN);
 		ret = 0;

@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef WEFT_CT_CHECK
+#include <valgrind/memcheck.h>
+#endif
+
 #define WEFT_KEY_LEN 32 /* Curve25519 keys, preshared keys, session keys */
 
 struct weft_secret {
@@ -29,6 +33,21 @@ static inline void weft_secret_clear(struct weft_secret *s)
 	weft_wipe(s->b, sizeof(s->b));
 }
 
+/*
+ * Says that these bytes may decide what happens from here on, although they were computed from
+ * secrets. Nothing in an ordinary build; in tests/ct, where secrets are undefined to valgrind, it
+ * makes them defined. Each use says why.
+ */
+static inline void weft_declassify(const void *p, size_t n)
+{
+#ifdef WEFT_CT_CHECK
+	(void)VALGRIND_MAKE_MEM_DEFINED(p, n);
+#else
+	(void)p;
+	(void)n;
+#endif
+}
+
 /* True if the `n` bytes are equal. Takes the same time whatever they hold. Any thread. */
 static inline bool weft_ct_equal(const void *a, const void *b, size_t n)
 {
@@ -38,7 +57,9 @@ static inline bool weft_ct_equal(const void *a, const void *b, size_t n)
 	for (size_t i = 0; i < n; i++)
 		diff = (uint8_t)(diff | (x[i] ^ y[i]));
 	__asm__ __volatile__("" : "+r"(diff));
-	return diff == 0;
+	diff = diff == 0;
+	weft_declassify(&diff, sizeof(diff)); /* the verdict is for acting upon */
+	return diff;
 }
 
 /* True if all `n` bytes are zero. Takes the same time whatever they hold. Any thread. */
@@ -50,7 +71,9 @@ static inline bool weft_ct_is_zero(const void *a, size_t n)
 	for (size_t i = 0; i < n; i++)
 		acc = (uint8_t)(acc | x[i]);
 	__asm__ __volatile__("" : "+r"(acc));
-	return acc == 0;
+	acc = acc == 0;
+	weft_declassify(&acc, sizeof(acc));
+	return acc;
 }
 
 #endif
