@@ -66,6 +66,15 @@ static bool prefix(struct span s, struct weft_prefix *ret)
 	return true;
 }
 
+/* An interface's name, as far as it may go to a terminal and into JSON: printable ASCII. */
+static bool is_zone(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~')
+			return false;
+	return s.len > 0;
+}
+
 /* "ip:port", "[v6]:port", "[v6%zone]:port"; a zone that is not a number is kept as a name. */
 static bool endpoint(struct span s, struct weft_conf_peer *peer)
 {
@@ -80,7 +89,7 @@ static bool endpoint(struct span s, struct weft_conf_peer *peer)
 		size_t before = (size_t)(percent - s.p), after = s.len - (size_t)(close - s.p);
 
 		if (!number(name, false, UINT32_MAX, &index)) {
-			if (name.len == 0 || name.len >= sizeof(zone) ||
+			if (!is_zone(name) || name.len >= sizeof(zone) ||
 			    before + after > sizeof(text))
 				return false;
 			memcpy(zone, name.p, name.len);

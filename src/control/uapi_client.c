@@ -28,6 +28,15 @@ void weft_control_uapi_dir(const char *dir)
 	uapi_dir = dir ? dir : WEFT_UAPI_DIR;
 }
 
+/* What may be an interface's name here; it also goes to terminals and into JSON. */
+static bool is_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/')
+			return false;
+	return len > 0 && len < IFNAME_SIZE;
+}
+
 /* A connection, or -ENODEV: nobody is there. A socket that refuses is removed, as wg does. */
 static int connect_to(const char *name)
 {
@@ -36,7 +45,7 @@ static int connect_to(const char *name)
 	struct stat st;
 	int fd, n, rc;
 
-	if (name_len == 0 || name_len >= IFNAME_SIZE || strchr(name, '/'))
+	if (!is_name(name, name_len))
 		return -ENODEV;
 	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s" SUFFIX, uapi_dir, name);
 	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
