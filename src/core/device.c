@@ -94,7 +94,6 @@ static void answer(struct weft_peer *peer, uint64_t now_ns)
 	struct weft_device *dev = peer->dev;
 	uint32_t asks = atomic_exchange(&peer->asks, 0);
 	struct weft_keypair *old;
-	struct weft_endpoint from;
 
 	if (peer->removed)
 		return;
@@ -105,10 +104,8 @@ static void answer(struct weft_peer *peer, uint64_t now_ns)
 		weft_timers_arm_new_handshake(peer, now_ns);
 	if (!atomic_load_explicit(&dev->up, memory_order_relaxed))
 		return;
-	if (asks & WEFT_ASK_ENDPOINT) {
-		weft_seen_endpoint_take(&peer->seen, &from);
-		weft_peer_heard_from(peer, &from, now_ns);
-	}
+	if (asks & WEFT_ASK_ENDPOINT)
+		weft_peer_moved(peer, now_ns);
 	old = atomic_load_explicit(&peer->sessions.current, memory_order_relaxed);
 	if ((asks & WEFT_ASK_CONFIRMED) && weft_sessions_promote(&dev->env, &peer->sessions)) {
 		weft_session_confirmed(peer, old && now_ns < old->born_ns + WEFT_REJECT_AFTER_NS,

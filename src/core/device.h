@@ -49,9 +49,9 @@ struct weft_event {
 };
 
 /*
- * What the core needs of its surroundings. `random`, `alloc`, `free`, `wake` may be called by any
- * thread; the others by the owner only, from inside an owner function. No callback may call an
- * owner function in turn, weft_peer_by_allowed_ip and weft_peer_info excepted.
+ * What the core needs of its surroundings. `random`, `alloc`, `free`, `wake` and `endpoint_allowed`
+ * may be called by any thread; the others by the owner only, from inside an owner function. No
+ * callback may call an owner function in turn, weft_peer_info excepted.
  */
 struct weft_callbacks {
 	void *ctx;
@@ -77,7 +77,9 @@ struct weft_callbacks {
 	void (*wake)(void *ctx);
 	/*
 	 * True if `peer` may be reached at `endpoint`: false when it is routed into our own tunnel
-	 * and would come back to the same peer. The peer is borrowed for the call. May be NULL.
+	 * and would come back to the same peer. Asked before the endpoint moves there, and before
+	 * each datagram of the owner's; whoever sends sealed packets asks likewise. The peer is
+	 * borrowed for the call. May be NULL.
 	 */
 	bool (*endpoint_allowed)(void *ctx, struct weft_peer *peer,
 				 const struct weft_endpoint *endpoint);
@@ -138,7 +140,10 @@ WEFT_MUST_CHECK int weft_device_reserve(struct weft_device *dev, size_t peers, s
 
 struct weft_peer *weft_peer_find(struct weft_device *dev, const uint8_t public_key[WEFT_KEY_LEN]);
 
-/* The peer that packets to `ip` inside the tunnel go to (longest allowed prefix), or NULL. */
+/*
+ * The peer that packets to `ip` inside the tunnel go to (longest allowed prefix), or NULL. Any
+ * thread, workers inside a batch.
+ */
 struct weft_peer *weft_peer_by_allowed_ip(struct weft_device *dev, const struct weft_ip *ip);
 
 /*
@@ -176,6 +181,7 @@ void weft_peer_clear_allowed(struct weft_device *dev, struct weft_peer *peer);
  * the routing table choose (kernel: per-route; a client that roams depends on it).
  */
 void weft_device_clear_sources(struct weft_device *dev);
+void weft_peer_clear_source(struct weft_peer *peer); /* one peer's */
 
 /*
  * Counts a drop that happened around the core (socket, TUN). Any thread, but rare: workers use
@@ -207,6 +213,8 @@ struct weft_peer_info {
 struct weft_peer *weft_peer_next(struct weft_device *dev, const struct weft_peer *after);
 void weft_peer_info(const struct weft_device *dev, const struct weft_peer *peer,
 		    struct weft_peer_info *ret_info);
+/* Where it is now. Any thread, workers inside a batch. */
+void weft_peer_endpoint(const struct weft_peer *peer, struct weft_endpoint *ret_endpoint);
 const uint8_t *weft_peer_public_key(const struct weft_peer *peer); /* borrowed, 32 bytes */
 
 /* Calls `fn` for each allowed IP of the peer (v4 first, ascending). */

@@ -24,29 +24,23 @@ void weft_shared_endpoint_get(const struct weft_shared_endpoint *s,
 
 void weft_shared_endpoint_set(struct weft_shared_endpoint *s, const struct weft_endpoint *e)
 {
-	uint32_t seq = atomic_load_explicit(&s->seq, memory_order_relaxed);
 	uint64_t words[WEFT_ENDPOINT_WORDS];
+	struct weft_endpoint clean; /* without the caller's padding bytes */
+	uint32_t seq;
 
-	memcpy(words, e, sizeof(words));
+	memset(&clean, 0, sizeof(clean));
+	clean.ip = e->ip;
+	clean.port = e->port;
+	clean.scope_id = e->scope_id;
+	clean.local = e->local;
+	clean.local_ifindex = e->local_ifindex;
+	memcpy(words, &clean, sizeof(words));
+	while (atomic_flag_test_and_set_explicit(&s->writing, memory_order_acquire))
+		; /* for a few stores */
+	seq = atomic_load_explicit(&s->seq, memory_order_relaxed);
 	atomic_store_explicit(&s->seq, seq + 1, memory_order_relaxed);
 	for (size_t i = 0; i < WEFT_ENDPOINT_WORDS; i++)
 		atomic_store_explicit(&s->word[i], words[i], memory_order_release);
 	atomic_store_explicit(&s->seq, seq + 2, memory_order_release);
-}
-
-bool weft_seen_endpoint_put(struct weft_seen_endpoint *s, const struct weft_endpoint *e)
-{
-	if (atomic_flag_test_and_set_explicit(&s->busy, memory_order_acquire))
-		return false;
-	s->endpoint = *e;
-	atomic_flag_clear_explicit(&s->busy, memory_order_release);
-	return true;
-}
-
-void weft_seen_endpoint_take(struct weft_seen_endpoint *s, struct weft_endpoint *ret_endpoint)
-{
-	while (atomic_flag_test_and_set_explicit(&s->busy, memory_order_acquire))
-		;
-	*ret_endpoint = s->endpoint;
-	atomic_flag_clear_explicit(&s->busy, memory_order_release);
+	atomic_flag_clear_explicit(&s->writing, memory_order_release);
 }

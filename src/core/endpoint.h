@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer's endpoint: written by the owner, read by workers without a lock, and the way back, by
- * which a worker tells the owner that a packet came from elsewhere. It decides nothing.
+ * A peer's endpoint: read by any thread without a lock; written by the owner, and by a worker whose
+ * packet came from elsewhere: at once, for the answer to that very packet may leave before the
+ * owner wakes up. It decides nothing.
  *
  * The words are atomics with release and acquire order, without fences: a reader that sees a new
  * word sees the odd sequence number before it, and tries again.
@@ -22,13 +23,14 @@ _Static_assert(sizeof(struct weft_endpoint) % sizeof(uint64_t) == 0, "endpoint i
 
 struct weft_shared_endpoint {
 	_Atomic uint32_t seq; /* odd while words change */
+	atomic_flag writing;  /* one writer at a time */
 	_Atomic uint64_t word[WEFT_ENDPOINT_WORDS];
 };
 
 /* Any thread. `ret_seq` (may be NULL) names this version of it. */
 void weft_shared_endpoint_get(const struct weft_shared_endpoint *s,
 			      struct weft_endpoint *ret_endpoint, uint32_t *ret_seq);
-/* Owner. */
+/* Any thread. */
 void weft_shared_endpoint_set(struct weft_shared_endpoint *s, const struct weft_endpoint *e);
 
 static inline uint32_t weft_shared_endpoint_seq(const struct weft_shared_endpoint *s)
@@ -43,16 +45,5 @@ static inline bool weft_endpoint_equal(const struct weft_endpoint *a, const stru
 	       a->scope_id == b->scope_id && memcmp(&a->local, &b->local, sizeof(a->local)) == 0 &&
 	       a->local_ifindex == b->local_ifindex;
 }
-
-/* The last one that a worker saw and the owner has not yet taken. */
-struct weft_seen_endpoint {
-	atomic_flag busy;
-	struct weft_endpoint endpoint;
-};
-
-/* Leaves an endpoint; false if someone is at it just now (the next packet tries again). */
-bool weft_seen_endpoint_put(struct weft_seen_endpoint *s, const struct weft_endpoint *e);
-/* Owner: takes what was left last. */
-void weft_seen_endpoint_take(struct weft_seen_endpoint *s, struct weft_endpoint *ret_endpoint);
 
 #endif

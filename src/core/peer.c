@@ -93,7 +93,7 @@ static void init_peer(struct weft_device *dev, struct weft_peer *peer,
 {
 	peer->succ = NULL;
 	peer->dev = dev;
-	atomic_flag_clear(&peer->seen.busy);
+	atomic_flag_clear(&peer->endpoint.writing);
 	weft_handshake_init(&peer->handshake, public_key);
 	peer->handshake_entry.peer = peer;
 	for (unsigned i = 0; i < WEFT_TIMER_COUNT; i++)
@@ -210,20 +210,6 @@ void weft_peer_set_psk(struct weft_device *dev, struct weft_peer *peer,
 	peer->handshake.psk = *psk;
 }
 
-static void store_endpoint(struct weft_peer *peer, const struct weft_endpoint *e)
-{
-	/* Without the caller's padding bytes. */
-	struct weft_endpoint clean;
-
-	memset(&clean, 0, sizeof(clean));
-	clean.ip = e->ip;
-	clean.port = e->port;
-	clean.scope_id = e->scope_id;
-	clean.local = e->local;
-	clean.local_ifindex = e->local_ifindex;
-	weft_shared_endpoint_set(&peer->endpoint, &clean);
-}
-
 void weft_peer_set_endpoint(struct weft_device *dev, struct weft_peer *peer,
 			    const struct weft_endpoint *endpoint, uint64_t now_ns)
 {
@@ -236,7 +222,7 @@ void weft_peer_set_endpoint(struct weft_device *dev, struct weft_peer *peer,
 		e.port = endpoint->port;
 		e.scope_id = endpoint->scope_id;
 	}
-	store_endpoint(peer, &e);
+	weft_shared_endpoint_set(&peer->endpoint, &e);
 	if (!weft_endpoint_same_remote(&old, &e))
 		peer->endpoint_since_ns = now_ns;
 	weft_send_staged(peer, now_ns);
@@ -251,7 +237,7 @@ void weft_peer_clear_source(struct weft_peer *peer)
 		return;
 	memset(&e.local, 0, sizeof(e.local));
 	e.local_ifindex = 0;
-	store_endpoint(peer, &e);
+	weft_shared_endpoint_set(&peer->endpoint, &e);
 }
 
 void weft_device_clear_sources(struct weft_device *dev)
@@ -269,21 +255,30 @@ void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *fr
 	if (weft_endpoint_equal(&old, from))
 		return;
 	if (weft_endpoint_same_remote(&old, from)) {
-		store_endpoint(peer, from);
+		weft_shared_endpoint_set(&peer->endpoint, from);
 		return;
 	}
 	if (dev->cb.endpoint_allowed && !dev->cb.endpoint_allowed(dev->cb.ctx, peer, from)) {
 		weft_drop(dev, WEFT_DROP_RX_SELF_ROUTED, 1);
-		/* Workers need not tell us of each packet from there. */
-		weft_store64(&peer->endpoint_hold_ns, now_ns + WEFT_NS_PER_S);
 		return;
 	}
-	store_endpoint(peer, from);
+	weft_shared_endpoint_set(&peer->endpoint, from);
+	if (old.ip.family != WEFT_NONE)
+		weft_peer_moved(peer, now_ns);
+	else
+		peer->endpoint_since_ns = now_ns;
+}
+
+void weft_peer_moved(struct weft_peer *peer, uint64_t now_ns)
+{
 	peer->endpoint_since_ns = now_ns;
-	if (old.ip.family != WEFT_NONE) {
-		peer->endpoint_changes++;
-		weft_peer_event(peer, WEFT_EVENT_ENDPOINT_MOVED);
-	}
+	peer->endpoint_changes++;
+	weft_peer_event(peer, WEFT_EVENT_ENDPOINT_MOVED);
+}
+
+void weft_peer_endpoint(const struct weft_peer *peer, struct weft_endpoint *ret_endpoint)
+{
+	weft_shared_endpoint_get(&peer->endpoint, ret_endpoint, NULL);
 }
 
 void weft_peer_set_keepalive(struct weft_device *dev, struct weft_peer *peer, uint16_t seconds,

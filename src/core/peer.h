@@ -38,7 +38,7 @@ enum weft_ask {
 	WEFT_ASK_STAGED = 1,        /* packets wait */
 	WEFT_ASK_HANDSHAKE = 2,     /* the session wants renewal */
 	WEFT_ASK_CONFIRMED = 4,     /* a packet came under the next keypair */
-	WEFT_ASK_ENDPOINT = 8,      /* weft_peer.seen holds another endpoint */
+	WEFT_ASK_ENDPOINT = 8,      /* a worker has moved the endpoint */
 	WEFT_ASK_KEEPALIVE = 16,    /* arm the timer */
 	WEFT_ASK_NEW_HANDSHAKE = 32 /* arm the timer */
 };
@@ -57,7 +57,6 @@ struct weft_peer {
 	_Atomic uint64_t traversal_ns;     /* last authenticated packet, either way */
 	_Atomic uint64_t received_ns;      /* last authenticated packet received */
 	_Atomic uint64_t handshake_sent_ns;
-	_Atomic uint64_t endpoint_hold_ns; /* other endpoints are of no interest until then */
 	_Atomic uint64_t tx_bytes, rx_bytes;
 	_Atomic uint32_t handshake_tries;
 	atomic_bool keepalive_armed, new_handshake_armed;
@@ -65,7 +64,6 @@ struct weft_peer {
 	atomic_bool lastminute_asked;  /* once per session: rekey on receive */
 	_Atomic uint32_t asks;         /* enum weft_ask; not 0: on (or going to) the list */
 	_Atomic(struct weft_peer *) asks_next;
-	struct weft_seen_endpoint seen;
 	struct weft_stage_queue staged; /* guarded by the stage's flag */
 
 	/* Owner. */
@@ -189,7 +187,8 @@ void weft_peer_clear_handshake(struct weft_peer *peer);
 /* An authenticated packet came from `from`. */
 void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *from,
 			  uint64_t now_ns);
-void weft_peer_clear_source(struct weft_peer *peer);
+/* The endpoint was moved: what is to be counted and told. */
+void weft_peer_moved(struct weft_peer *peer, uint64_t now_ns);
 /* Down, or removal: nothing is pending any more. */
 void weft_peer_stop(struct weft_peer *peer, enum weft_drop staged_reason);
 struct weft_peer *weft_peer_of_set(struct weft_allowed_set *set); /* NULL: NULL; any thread */

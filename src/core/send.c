@@ -17,6 +17,10 @@ int weft_send_datagram(struct weft_peer *peer, uint8_t tos, const uint8_t *pkt, 
 		weft_drop(dev, WEFT_DROP_TX_NO_ENDPOINT, 1);
 		return WEFT_E_DROP;
 	}
+	if (dev->cb.endpoint_allowed && !dev->cb.endpoint_allowed(dev->cb.ctx, peer, &to)) {
+		weft_drop(dev, WEFT_DROP_TX_LOOP, 1);
+		return WEFT_E_DROP;
+	}
 	r = dev->cb.send(dev->cb.ctx, &to, tos, pkt, len);
 	if (r < 0) {
 		if (r != WEFT_E_DROP)

@@ -259,6 +259,25 @@ static int queue_handshake(struct weft_worker *w, const struct weft_endpoint *fr
 	return 1;
 }
 
+/*
+ * A packet came from elsewhere. What is sent from now on goes there; that includes the answer to
+ * this very packet, which may be on its way before the owner has looked.
+ */
+static void move_endpoint(struct weft_worker *w, struct weft_peer *peer,
+			  const struct weft_endpoint *known, const struct weft_endpoint *from)
+{
+	const struct weft_callbacks *cb = &w->dev->cb;
+	bool elsewhere = !weft_endpoint_same_remote(known, from);
+
+	if (elsewhere && cb->endpoint_allowed && !cb->endpoint_allowed(cb->ctx, peer, from)) {
+		weft_worker_count_drop(w, WEFT_DROP_RX_SELF_ROUTED, 1);
+		return;
+	}
+	weft_shared_endpoint_set(&peer->endpoint, from);
+	if (elsewhere)
+		weft_peer_ask(peer, WEFT_ASK_ENDPOINT);
+}
+
 static void note_endpoint(struct weft_worker *w, struct weft_peer *peer,
 			  const struct weft_endpoint *from)
 {
@@ -270,9 +289,7 @@ static void note_endpoint(struct weft_worker *w, struct weft_peer *peer,
 		return;
 	weft_shared_endpoint_get(&peer->endpoint, &known, &seq);
 	if (!weft_endpoint_equal(from, &known)) {
-		if (w->now_ns >= weft_load64(&peer->endpoint_hold_ns) &&
-		    weft_seen_endpoint_put(&peer->seen, from))
-			weft_peer_ask(peer, WEFT_ASK_ENDPOINT);
+		move_endpoint(w, peer, &known, from);
 		return;
 	}
 	w->rx_from = known;
