@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the core asks of the machine: memory, randomness, the wall clock, the static key, sending
- * of handshakes, the log, and whether an endpoint would loop.
+ * of handshakes, and the log. Whether an endpoint would loop is routes.c's question.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,8 +12,6 @@
 #include "daemon/daemon.h"
 #include "linux/privilege.h"
 #include "util/encoding.h"
-
-#define MAX_NESTING 8 /* tunnels through peers of the same interface */
 
 static void *cb_alloc(void *ctx, size_t size)
 {
@@ -94,8 +92,8 @@ static const struct {
 	[WEFT_EVENT_UNDER_LOAD_END] = {"load_over", WEFTD_LOG_INFO},
 };
 
-static void log_about_peer(enum weftd_log_level level, unsigned kind, const char *name,
-			   const struct weft_peer *peer, const struct weft_endpoint *endpoint)
+void weftd_log_peer(enum weftd_log_level level, unsigned kind, const char *name,
+		    const struct weft_peer *peer, const struct weft_endpoint *endpoint)
 {
 	static const uint8_t nobody[WEFT_KEY_LEN];
 	const uint8_t *key = peer ? weft_peer_public_key(peer) : nobody;
@@ -121,62 +119,8 @@ static void cb_event(void *ctx, const struct weft_event *event)
 		weftd_worker_kick(&d->rx, true);
 	}
 	if ((size_t)event->type < sizeof(event_names) / sizeof(event_names[0]))
-		log_about_peer(event_names[event->type].level, event->type,
+		weftd_log_peer(event_names[event->type].level, event->type,
 			       event_names[event->type].name, event->peer, &event->endpoint);
-}
-
-/* ---- endpoints that are routed into the tunnel ---- */
-
-void weftd_routes_forget(struct weftd *d)
-{
-	memset(d->routes, 0, sizeof(d->routes));
-}
-
-/* Asked once per address until routes, rules, addresses or the mark change. */
-static bool routed_into_tunnel(struct weftd *d, const struct weft_ip *ip)
-{
-	struct weftd_route *r;
-	unsigned ifindex = 0;
-
-	r = &d->routes[weft_siphash(d->route_key, ip, sizeof(*ip)) % WEFTD_ROUTE_CACHE];
-	if (r->ip.family && weft_ip_equal(&r->ip, ip))
-		return r->into_tunnel;
-	if (weft_route_lookup(d->link, ip, d->fwmark, &ifindex))
-		ifindex = 0; /* no route: the socket will say so */
-	r->ip = *ip;
-	r->into_tunnel = ifindex == d->tun.ifindex && ifindex != 0;
-	return r->into_tunnel;
-}
-
-/*
- * An endpoint routed into our interface is fine if the peer that carries it there is another one,
- * which in turn is reached outside (or through yet another): tunnels may nest, not loop.
- */
-static bool cb_endpoint_allowed(void *ctx, struct weft_peer *peer,
-				const struct weft_endpoint *endpoint)
-{
-	struct weftd *d = ctx;
-	struct weft_endpoint at = *endpoint;
-	struct weft_peer_info info;
-
-	if (d->link_foreign) /* its namespace's routes are not ours: no loop is possible */
-		return true;
-	for (unsigned i = 0; i < MAX_NESTING; i++) {
-		struct weft_peer *carrier;
-
-		if (at.scope_id ? at.scope_id != d->tun.ifindex : !routed_into_tunnel(d, &at.ip))
-			return true;
-		carrier = weft_peer_by_allowed_ip(d->dev, &at.ip);
-		if (!carrier || carrier == peer)
-			break;
-		weft_peer_info(d->dev, carrier, &info);
-		weft_secret_clear(&info.psk);
-		at = info.endpoint;
-		if (at.ip.family == WEFT_NONE)
-			return true;
-	}
-	log_about_peer(WEFTD_LOG_ERROR, 1000, "endpoint_refused_loop", peer, endpoint);
-	return false;
 }
 
 void weftd_callbacks_init(struct weftd *d, struct weft_callbacks *ret_cb)
@@ -191,6 +135,6 @@ void weftd_callbacks_init(struct weftd *d, struct weft_callbacks *ret_cb)
 		.send = cb_send,
 		.event = cb_event,
 		.wake = cb_wake,
-		.endpoint_allowed = cb_endpoint_allowed,
+		.endpoint_allowed = weftd_endpoint_allowed,
 	};
 }

@@ -394,7 +394,7 @@ static void commit_device(struct weftd *d, struct plan *plan, uint64_t now_ns)
 	if ((c->has & WEFT_DEVICE_HAS_FWMARK) && c->fwmark != d->fwmark) {
 		d->fwmark = c->fwmark;
 		weftd_routes_forget(d);
-		weft_device_clear_sources(d->dev);
+		weftd_sources_check(d, now_ns);
 	}
 	if (c->has & WEFT_DEVICE_HAS_LISTEN_PORT)
 		d->listen_port = plan->udp ? plan->udp->port : c->listen_port;
@@ -424,6 +424,7 @@ static int commit(struct weftd *d, struct plan *plan)
 		rc = set_peer(d, plan, i, now_ns);
 	if (rc) /* the memory was reserved: a bug, not a state to go on in silently */
 		weftd_log(WEFTD_LOG_ERROR, "set_failed_midway", "reason", weft_strerror(rc), NULL);
+	weftd_endpoints_changed(d);
 	/* removed peers' keys must not stay in the workers' library contexts */
 	weftd_worker_kick(&d->tx, true);
 	weftd_worker_kick(&d->rx, true);

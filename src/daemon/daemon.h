@@ -30,14 +30,14 @@
 #include "linux/udp.h"
 
 #define WEFTD_MAX_WORKERS       2
-#define WEFTD_HANDSHAKE_QUEUE   4096        /* packets, as the kernel's */
+#define WEFTD_HANDSHAKE_QUEUE   4096       /* packets, as the kernel's */
 #define WEFTD_STAGE_BYTES       (8u << 20) /* all packets that wait for handshakes */
-#define WEFTD_RATELIMIT_ENTRIES 8192        /* source addresses */
-#define WEFTD_HANDSHAKE_SLICE   16          /* handshakes between looks at other work */
-#define WEFTD_ROUTE_CACHE       1024        /* endpoints whose route is remembered */
-#define WEFTD_TX_BATCH          64          /* packets read from the TUN in a row */
+#define WEFTD_RATELIMIT_ENTRIES 8192       /* source addresses */
+#define WEFTD_HANDSHAKE_SLICE   16         /* handshakes between looks at other work */
+#define WEFTD_ROUTE_CACHE       1024       /* endpoints whose route is remembered */
+#define WEFTD_TX_BATCH          64         /* packets read from the TUN in a row */
 #define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
-#define WEFTD_CLEAR_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
+#define WEFTD_CHECK_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
 #define WEFTD_FOREIGN_POLL_NS   WEFT_NS_PER_S          /* link in another namespace: looked at */
 #define WEFTD_KEEP_KEYS_MS      500 /* an idle worker forgets its keys after this */
 #define WEFTD_OWNER_NICE        5
@@ -57,7 +57,7 @@ struct weftd_worker {
 
 struct weftd_route {
 	struct weft_ip ip; /* family WEFT_NONE: free */
-	bool into_tunnel;
+	unsigned ifindex;  /* 0: no route */
 };
 
 struct weftd {
@@ -70,8 +70,16 @@ struct weftd {
 	pthread_rwlock_t udp_lock;
 	struct weft_udp *udp;
 
+	/* routes of endpoints, under the lock; the generation grows when an answer may differ */
+	pthread_mutex_t route_lock;
+	struct weftd_route routes[WEFTD_ROUTE_CACHE];
+	uint32_t route_mark;
+	uint8_t route_key[WEFT_SIPHASH_KEY_LEN];
+	_Atomic uint32_t route_generation;
+
 	/* any thread */
-	int wake_fd; /* eventfd: the owner has something to do */
+	_Atomic bool link_foreign; /* the interface was moved to another network namespace */
+	int wake_fd;               /* eventfd: the owner has something to do */
 	_Atomic bool wake_pending;
 	_Atomic bool source_stale; /* a sticky source stopped being valid */
 	_Atomic bool stopping;
@@ -88,11 +96,11 @@ struct weftd {
 	uint32_t fwmark;
 	uint32_t mtu; /* of the tunnel, as the core knows it */
 	bool link_up;
-	bool link_foreign; /* the interface was moved to another network namespace */
-	uint64_t socket_retry_ns, clear_sources_ns, foreign_poll_ns; /* WEFT_NEVER: not due */
-	uint64_t sources_cleared_ns;                                 /* last time */
-	struct weftd_route routes[WEFTD_ROUTE_CACHE];
-	uint8_t route_key[WEFT_SIPHASH_KEY_LEN];
+	uint64_t socket_retry_ns, foreign_poll_ns; /* WEFT_NEVER: not due */
+	uint64_t check_sources_ns;                 /* likewise */
+	uint64_t sources_checked_ns;               /* when the last walk began */
+	bool checking_sources;                     /* a walk is under way, and where it is */
+	uint8_t check_sources_next[WEFT_KEY_LEN];
 	int signal_fd, epoll_fd;
 };
 
@@ -132,7 +140,23 @@ void weftd_go_down(struct weftd *d, uint64_t now_ns);
 
 /* What the core asks of the machine; ctx is the struct weftd. */
 void weftd_callbacks_init(struct weftd *d, struct weft_callbacks *ret_cb);
-void weftd_routes_forget(struct weftd *d); /* owner */
+
+/* A line about a peer (or NULL), rate-limited by peer and `kind`. Any thread. */
+void weftd_log_peer(enum weftd_log_level level, unsigned kind, const char *name,
+		    const struct weft_peer *peer, const struct weft_endpoint *endpoint);
+
+/* ---- routes.c ---- */
+
+/* weft_callbacks.endpoint_allowed; ctx is the struct weftd. Any thread, workers inside a batch. */
+bool weftd_endpoint_allowed(void *ctx, struct weft_peer *peer,
+			    const struct weft_endpoint *endpoint);
+/* Routes, addresses or the mark changed: ask anew. Owner. */
+void weftd_routes_forget(struct weftd *d);
+/* Allowed IPs or endpoints were configured: what was allowed may loop now. Any thread. */
+void weftd_endpoints_changed(struct weftd *d);
+/* Lets every sticky source be looked at, soon; and does so, a slice at a time. Owner. */
+void weftd_sources_check(struct weftd *d, uint64_t now_ns);
+void weftd_sources_run(struct weftd *d, uint64_t now_ns);
 
 /* ---- configure.c: owner; ctx is the struct weftd ---- */
 int weftd_configure_get(void *ctx, struct weft_text *out);

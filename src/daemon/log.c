@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ struct rate {
 
 static struct rate rates[RATE_SLOTS];
 static struct rate rate_all;
+static pthread_mutex_t rate_lock = PTHREAD_MUTEX_INITIALIZER;
 
 enum weftd_log_level weftd_log_level_parse(const char *text)
 {
@@ -250,15 +252,18 @@ bool weftd_log_allowed(unsigned event, const void *subject, size_t len, uint64_t
 	const uint8_t *p = subject;
 	uint32_t hash = 2166136261u ^ event; /* FNV-1a: sharing a slot costs a line, no more */
 	struct rate *r;
+	bool allowed;
 
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ p[i]) * 16777619u;
 	r = &rates[(hash ^ hash >> 16) % RATE_SLOTS];
-	if (!take(r, RATE_NS, RATE_BURST, now_ns))
-		return false;
-	if (!take(&rate_all, GLOBAL_NS, GLOBAL_BURST, now_ns))
-		return false;
-	*ret_held = r->held + rate_all.held;
-	r->held = rate_all.held = 0;
-	return true;
+	pthread_mutex_lock(&rate_lock);
+	allowed = take(r, RATE_NS, RATE_BURST, now_ns) &&
+		  take(&rate_all, GLOBAL_NS, GLOBAL_BURST, now_ns);
+	if (allowed) {
+		*ret_held = r->held + rate_all.held;
+		r->held = rate_all.held = 0;
+	}
+	pthread_mutex_unlock(&rate_lock);
+	return allowed;
 }

@@ -35,7 +35,7 @@ void weftd_log(enum weftd_log_level level, const char *event, ...) __attribute__
 /*
  * For events that packets can trigger: true if `event` about `subject` (any bytes, e.g. a public
  * key) may be logged now: five in a row, then one in ten seconds, and 20 a second over all
- * subjects. `*ret_held`: how many lines were held back since the last one. Owner thread.
+ * subjects. `*ret_held`: how many lines were held back since the last one. Any thread.
  */
 bool weftd_log_allowed(unsigned event, const void *subject, size_t len, uint64_t now_ns,
 		       uint64_t *ret_held);

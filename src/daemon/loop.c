@@ -98,14 +98,6 @@ static void link_gone(struct weftd *d, uint64_t now_ns)
 	look_at_foreign_link(d, now_ns);
 }
 
-static void want_clear_sources(struct weftd *d, uint64_t now_ns)
-{
-	uint64_t due = d->sources_cleared_ns + WEFTD_CLEAR_SOURCES_NS;
-
-	if (d->clear_sources_ns == WEFT_NEVER)
-		d->clear_sources_ns = due > now_ns ? due : now_ns;
-}
-
 static void update_mtu(struct weftd *d)
 {
 	uint32_t mtu = weft_link_mtu(d->link);
@@ -140,7 +132,7 @@ static void on_link(struct weftd *d, uint64_t now_ns)
 	}
 	if (mask & (WEFT_LINK_ADDRESS | WEFT_LINK_ROUTE | WEFT_LINK_OVERRUN)) {
 		weftd_routes_forget(d);
-		want_clear_sources(d, now_ns);
+		weftd_sources_check(d, now_ns);
 	}
 	if (d->link_foreign || atomic_load(&d->stopping))
 		return;
@@ -179,7 +171,7 @@ static void on_uapi(struct weftd *d)
 	}
 }
 
-static void on_wake(struct weftd *d, uint64_t now_ns)
+static void on_wake(struct weftd *d)
 {
 	uint64_t count;
 	ssize_t n = read(d->wake_fd, &count, sizeof(count));
@@ -188,16 +180,12 @@ static void on_wake(struct weftd *d, uint64_t now_ns)
 	/* cleared before the core looks: what comes later wakes again */
 	atomic_store(&d->wake_pending, false);
 	if (atomic_exchange(&d->source_stale, false))
-		want_clear_sources(d, now_ns);
+		weft_device_clear_sources(d->dev);
 }
 
 static void run_due(struct weftd *d, uint64_t now_ns)
 {
-	if (now_ns >= d->clear_sources_ns) {
-		d->clear_sources_ns = WEFT_NEVER;
-		d->sources_cleared_ns = now_ns;
-		weft_device_clear_sources(d->dev);
-	}
+	weftd_sources_run(d, now_ns);
 	if (now_ns >= d->socket_retry_ns && d->link_up)
 		(void)!weftd_go_up(d, now_ns);
 	if (d->link_foreign && now_ns >= d->foreign_poll_ns)
@@ -213,7 +201,7 @@ static int timeout_ms(const struct weftd *d, uint64_t now_ns)
 {
 	uint64_t due = weft_device_next_ns(d->dev), ms;
 
-	due = min_u64(due, min_u64(d->clear_sources_ns, d->socket_retry_ns));
+	due = min_u64(due, min_u64(d->check_sources_ns, d->socket_retry_ns));
 	if (d->link_foreign)
 		due = min_u64(due, d->foreign_poll_ns);
 	if (due == WEFT_NEVER)
@@ -252,7 +240,7 @@ static void dispatch(struct weftd *d, const struct epoll_event *ev, int n)
 		if (fd == d->signal_fd)
 			on_signal(d);
 		else if (fd == d->wake_fd)
-			on_wake(d, now_ns);
+			on_wake(d);
 		else if (fd == weft_link_fd(d->link))
 			on_link(d, now_ns);
 		else

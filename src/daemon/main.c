@@ -139,7 +139,7 @@ static int start(struct weftd *d)
 	int rc;
 
 	d->link_up = false;
-	d->socket_retry_ns = d->clear_sources_ns = WEFT_NEVER;
+	d->socket_retry_ns = d->check_sources_ns = WEFT_NEVER;
 	rc = make_fds(d);
 	if (!rc)
 		rc = make_keys(d);
@@ -293,6 +293,7 @@ int main(int argc, char **argv)
 	static struct weftd d = {
 		.tun = {.fd = -1},
 		.udp_lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP,
+		.route_lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 	struct weft_diag diag = {.line = 0};
 	char text[1024];

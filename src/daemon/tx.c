@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/icmp.h"
 #include "daemon/daemon.h"
@@ -24,6 +23,11 @@ struct tx {
 	unsigned n_pkts;
 	uint8_t tos;
 	bool closed; /* a short datagram ended it */
+	/* the last answer of weftd_endpoint_allowed, and for what */
+	struct weft_peer *allowed_peer;
+	struct weft_ip allowed_ip;
+	uint32_t allowed_generation;
+	bool allowed;
 	/* ICMP errors written in this second */
 	uint64_t icmp_second;
 	unsigned icmp_count;
@@ -51,6 +55,22 @@ void weftd_tx_fini(struct weftd *d)
 	d->tx.private_ = NULL;
 }
 
+/* May the train go to its endpoint? Asked again when the peer, the endpoint or the routes differ.
+ */
+static bool endpoint_allowed(struct weftd *d, struct tx *t)
+{
+	uint32_t generation = atomic_load(&d->route_generation);
+
+	if (t->allowed_peer != t->to.peer || t->allowed_generation != generation ||
+	    !weft_ip_equal(&t->allowed_ip, &t->to.endpoint.ip)) {
+		t->allowed_peer = t->to.peer;
+		t->allowed_ip = t->to.endpoint.ip;
+		t->allowed_generation = generation;
+		t->allowed = weftd_endpoint_allowed(d, t->to.peer, &t->to.endpoint);
+	}
+	return t->allowed;
+}
+
 /* Sends `len` bytes of the train. */
 static void send_train(struct weftd *d, struct tx *t, size_t len, unsigned n_pkts)
 {
@@ -62,17 +82,17 @@ static void send_train(struct weftd *d, struct tx *t, size_t len, unsigned n_pkt
 
 	if (n_pkts == 0)
 		return;
+	if (!endpoint_allowed(d, t)) {
+		weft_worker_count_drop(w, WEFT_DROP_TX_LOOP, n_pkts);
+		return;
+	}
 	pthread_rwlock_rdlock(&d->udp_lock);
 	if (d->udp)
 		rc = weft_udp_send(d->udp, &t->to.endpoint, t->tos, t->train, len, t->segment,
 				   &stale);
 	pthread_rwlock_unlock(&d->udp_lock);
-	if (stale && !atomic_exchange(&d->source_stale, true)) {
-		uint64_t one = 1;
-
-		if (write(d->wake_fd, &one, sizeof(one)) < 0)
-			stale = false; /* full: the owner is awake */
-	}
+	if (stale)
+		weft_peer_clear_source(t->to.peer);
 	if (rc > 0)
 		sent = (unsigned)rc < n_pkts ? (unsigned)rc : n_pkts;
 	if (sent < n_pkts)

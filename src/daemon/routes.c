@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the routing table means for endpoints: none may be routed back into its own tunnel, and a
+ * sticky source goes when the route leaves by another interface (kernel: socket.c, send4, send6).
+ * The kernel is asked once per address until something changes, never per packet.
+ */
+#include <string.h>
+
+#include "daemon/daemon.h"
+
+#define MAX_NESTING     8    /* tunnels through peers of the same interface */
+#define LOG_LOOP        1000 /* beside enum weft_event_type */
+#define SOURCES_A_SLICE 64
+
+void weftd_routes_forget(struct weftd *d)
+{
+	pthread_mutex_lock(&d->route_lock);
+	memset(d->routes, 0, sizeof(d->routes));
+	d->route_mark = d->fwmark;
+	pthread_mutex_unlock(&d->route_lock);
+	weftd_endpoints_changed(d);
+}
+
+void weftd_endpoints_changed(struct weftd *d)
+{
+	atomic_fetch_add(&d->route_generation, 1);
+}
+
+/* The interface that packets to `ip` leave by; 0: none, or not known. */
+static unsigned route_of(struct weftd *d, const struct weft_ip *ip)
+{
+	struct weftd_route *r;
+	unsigned ifindex = 0;
+
+	pthread_mutex_lock(&d->route_lock);
+	r = &d->routes[weft_siphash(d->route_key, ip, sizeof(*ip)) % WEFTD_ROUTE_CACHE];
+	if (r->ip.family == WEFT_NONE || !weft_ip_equal(&r->ip, ip)) {
+		if (weft_route_lookup(d->link, ip, d->route_mark, &ifindex))
+			ifindex = 0;
+		r->ip = *ip;
+		r->ifindex = ifindex;
+	}
+	ifindex = r->ifindex;
+	pthread_mutex_unlock(&d->route_lock);
+	return ifindex;
+}
+
+static bool into_tunnel(struct weftd *d, const struct weft_endpoint *e)
+{
+	if (atomic_load_explicit(&d->link_foreign, memory_order_relaxed))
+		return false; /* its namespace's routes are not ours */
+	return (e->scope_id ? e->scope_id : route_of(d, &e->ip)) == d->tun.ifindex;
+}
+
+/*
+ * An endpoint routed into our interface is fine if the peer that carries it there is another one,
+ * which in turn is reached outside (or through yet another): tunnels may nest, not loop.
+ */
+bool weftd_endpoint_allowed(void *ctx, struct weft_peer *peer, const struct weft_endpoint *endpoint)
+{
+	struct weftd *d = ctx;
+	struct weft_endpoint at = *endpoint;
+
+	for (unsigned i = 0; i < MAX_NESTING; i++) {
+		struct weft_peer *carrier;
+
+		if (!into_tunnel(d, &at))
+			return true;
+		carrier = weft_peer_by_allowed_ip(d->dev, &at.ip);
+		if (!carrier || carrier == peer)
+			break;
+		weft_peer_endpoint(carrier, &at);
+		if (at.ip.family == WEFT_NONE)
+			return true;
+	}
+	weftd_log_peer(WEFTD_LOG_ERROR, LOG_LOOP, "endpoint_refused_loop", peer, endpoint);
+	return false;
+}
+
+/* ---- sticky sources ---- */
+
+void weftd_sources_check(struct weftd *d, uint64_t now_ns)
+{
+	uint64_t due = d->sources_checked_ns + WEFTD_CHECK_SOURCES_NS;
+
+	if (d->check_sources_ns == WEFT_NEVER)
+		d->check_sources_ns = due > now_ns ? due : now_ns;
+}
+
+static void check_source(struct weftd *d, struct weft_peer *peer)
+{
+	struct weft_endpoint e;
+
+	weft_peer_endpoint(peer, &e);
+	if (e.ip.family == WEFT_NONE || e.local.family == WEFT_NONE || e.scope_id)
+		return;
+	if (route_of(d, &e.ip) != e.local_ifindex)
+		weft_peer_clear_source(peer);
+}
+
+/*
+ * In slices, for there may be very many peers. Between two slices the next peer is remembered by
+ * its key: it may be gone then, and the walk begins anew.
+ */
+void weftd_sources_run(struct weftd *d, uint64_t now_ns)
+{
+	struct weft_peer *p = NULL;
+
+	if (now_ns < d->check_sources_ns)
+		return;
+	if (d->checking_sources)
+		p = weft_peer_find(d->dev, d->check_sources_next);
+	if (!p) {
+		d->sources_checked_ns = now_ns;
+		p = weft_peer_next(d->dev, NULL);
+	}
+	for (unsigned i = 0; p && i < SOURCES_A_SLICE; i++, p = weft_peer_next(d->dev, p))
+		check_source(d, p);
+	d->checking_sources = p != NULL;
+	if (p)
+		memcpy(d->check_sources_next, weft_peer_public_key(p), WEFT_KEY_LEN);
+	else
+		d->check_sources_ns = WEFT_NEVER;
+}
