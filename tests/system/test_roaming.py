@@ -226,13 +226,13 @@ def test_peer_through_peer(net):
     for n, w in enumerate((wa, wb, wc), 1):
         w.setup([f"10.99.0.{n}/24"], port=51820)
     wa.peer(wb.key, ["10.99.0.2/32", "198.51.100.0/24"], endpoint="192.0.2.2:51820")
-    wb.peer(wa.key, ["10.99.0.1/32"])
-    # c is reached by outer packets that go through b's tunnel
-    a.ip("route add 198.51.100.0/24 dev wg0")
+    # c is reached by outer packets that go through b's tunnel, from an address of their own: c has
+    # a route to a's inner address, which leads into its tunnel
+    wb.peer(wa.key, ["10.99.0.1/32", "10.98.0.1/32"])
+    a.ip("addr add 10.98.0.1/32 dev wg0", "route add 198.51.100.0/24 dev wg0 src 10.98.0.1")
     wa.peer(wc.key, ["10.99.0.3/32"], endpoint="198.51.100.3:51820")
     wc.peer(wa.key, ["10.99.0.1/32"])
-    b.ip("route add 10.99.0.1/32 dev wg0")
-    c.ip("route add 10.99.0.1/32 dev wg0")
+    b.ip("route add 10.98.0.1/32 dev wg0")
     traffic.until_reaches(a, "10.99.0.2")
     traffic.until_reaches(a, "10.99.0.3")
     traffic.tcp(a, c, "10.99.0.3", 2 << 20)
