@@ -170,6 +170,7 @@ void weft_timers_persistent_changed(struct weft_peer *peer, uint64_t now_ns)
 static void expired_retransmit(struct weft_peer *peer, uint64_t now_ns)
 {
 	uint32_t tries = atomic_load_explicit(&peer->handshake_tries, memory_order_relaxed);
+	uint64_t last = weft_load64(&peer->handshake_sent_ns);
 
 	if (tries > WEFT_MAX_HANDSHAKE_TRIES) {
 		stop(peer, WEFT_TIMER_KEEPALIVE);
@@ -182,6 +183,16 @@ static void expired_retransmit(struct weft_peer *peer, uint64_t now_ns)
 		peer->failed++;
 		peer->up = false;
 		weft_peer_event(peer, WEFT_EVENT_PEER_SILENT);
+		return;
+	}
+	/*
+	 * A response was sent meanwhile, because both sides had begun at once: an initiation would
+	 * be too early, and without another timer nothing would come after it (the kernel waits
+	 * for the next packet to send then).
+	 */
+	if (last && now_ns < last + WEFT_REKEY_TIMEOUT_NS) {
+		start(peer, WEFT_TIMER_RETRANSMIT,
+		      last + WEFT_REKEY_TIMEOUT_NS + jitter(peer->dev));
 		return;
 	}
 	atomic_store_explicit(&peer->handshake_tries, tries + 1, memory_order_relaxed);
