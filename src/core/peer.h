@@ -73,6 +73,9 @@ struct weft_peer {
 	uint32_t handshake_index;
 	bool has_handshake_index;
 	bool up; /* told so by an event */
+	/* The last initiation went out by its turn: a cookie may bring the next one forward. */
+	bool may_hurry;
+	bool hurry;
 	bool removed;
 	uint16_t keepalive_s;
 	struct weft_timer timer[WEFT_TIMER_COUNT];
@@ -228,6 +231,8 @@ void weft_timers_any_traversal(struct weft_peer *peer, uint64_t now_ns);
 void weft_timers_data_sent(struct weft_peer *peer, uint64_t now_ns);
 void weft_timers_handshake_initiated(struct weft_peer *peer, uint64_t now_ns);
 void weft_timers_handshake_complete(struct weft_peer *peer);
+/* The initiation that waits for an answer got a cookie instead. */
+void weft_timers_cookie_received(struct weft_peer *peer, uint64_t now_ns);
 void weft_timers_session_derived(struct weft_peer *peer, uint64_t now_ns);
 /* A worker set the time but found the timer unarmed. */
 void weft_timers_arm_keepalive(struct weft_peer *peer, uint64_t now_ns);

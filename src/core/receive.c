@@ -46,6 +46,8 @@ static void receive_cookie(struct weft_device *dev, const struct weft_queued *q,
 		return;
 	}
 	entry->peer->cookies++;
+	if (!entry->keypair)
+		weft_timers_cookie_received(entry->peer, now_ns);
 }
 
 void weft_session_confirmed(struct weft_peer *peer, bool renewed, uint64_t now_ns)

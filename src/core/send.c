@@ -95,8 +95,10 @@ void weft_send_initiation(struct weft_peer *peer, bool retry, uint64_t now_ns)
 	if (!retry)
 		atomic_store_explicit(&peer->handshake_tries, 0, memory_order_relaxed);
 	if (!atomic_load_explicit(&dev->up, memory_order_relaxed) || peer->removed ||
-	    (last && now_ns < last + WEFT_REKEY_TIMEOUT_NS))
+	    (last && now_ns < last + WEFT_REKEY_TIMEOUT_NS && !(retry && peer->hurry)))
 		return;
+	peer->may_hurry = !peer->hurry;
+	peer->hurry = false;
 	weft_store64(&peer->handshake_sent_ns, now_ns);
 	if (!dev->noise.has_static || new_index(peer) < 0)
 		return;

@@ -5,6 +5,8 @@
  *
  * RETRANSMIT     started by an initiation sent, 5 s and jitter; stopped by a session. Sends
  *                another, or gives up after 90 s: what waits is dropped, ZERO_KEYS is started.
+ *                A cookie reply brings the next one forward, once per initiation of 5 s: see
+ *                weft_timers_cookie_received.
  * KEEPALIVE      started by data received while not running, 10 s; stopped by anything sent.
  *                Sends an empty packet; once more if data came while it ran.
  * NEW_HANDSHAKE  started by data sent while not running, 15 s and jitter; stopped by anything
@@ -63,6 +65,7 @@ void weft_timers_stop(struct weft_peer *peer)
 	weft_store64(&peer->data_sent_ns, 0);
 	weft_store64(&peer->data_received_ns, 0);
 	atomic_store_explicit(&peer->handshake_tries, 0, memory_order_relaxed);
+	peer->hurry = false;
 }
 
 void weft_timers_any_sent(struct weft_peer *peer)
@@ -94,9 +97,25 @@ void weft_timers_handshake_initiated(struct weft_peer *peer, uint64_t now_ns)
 	start(peer, WEFT_TIMER_RETRANSMIT, now_ns + WEFT_REKEY_TIMEOUT_NS + jitter(peer->dev));
 }
 
+/*
+ * Against the paper and the kernel, which wait 5 s before they use a cookie: a peer that is flooded
+ * could then not be reached within 2 s. The early retry comes within a third of a second, spread
+ * so that those who wait for one peer do not come together, and only once between two ordinary
+ * initiations, so that cookies (which anyone on the path can forge) at most double what we send.
+ */
+void weft_timers_cookie_received(struct weft_peer *peer, uint64_t now_ns)
+{
+	if (!peer->may_hurry || peer->handshake.state != WEFT_HANDSHAKE_CREATED_INITIATION)
+		return;
+	peer->may_hurry = false;
+	peer->hurry = true;
+	start(peer, WEFT_TIMER_RETRANSMIT, now_ns + WEFT_INITIATION_GAP_NS + jitter(peer->dev));
+}
+
 void weft_timers_handshake_complete(struct weft_peer *peer)
 {
 	stop(peer, WEFT_TIMER_RETRANSMIT);
+	peer->hurry = false;
 	atomic_store_explicit(&peer->handshake_tries, 0, memory_order_relaxed);
 	set_flag(&peer->lastminute_asked, false);
 }
@@ -172,6 +191,10 @@ static void expired_retransmit(struct weft_peer *peer, uint64_t now_ns)
 	uint32_t tries = atomic_load_explicit(&peer->handshake_tries, memory_order_relaxed);
 	uint64_t last = weft_load64(&peer->handshake_sent_ns);
 
+	if (peer->hurry) {
+		weft_send_initiation(peer, true, now_ns);
+		return;
+	}
 	if (tries > WEFT_MAX_HANDSHAKE_TRIES) {
 		stop(peer, WEFT_TIMER_KEEPALIVE);
 		weft_store64(&peer->data_received_ns, 0);
