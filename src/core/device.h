@@ -181,7 +181,7 @@ void weft_peer_clear_allowed(struct weft_device *dev, struct weft_peer *peer);
  * the routing table choose (kernel: per-route; a client that roams depends on it).
  */
 void weft_device_clear_sources(struct weft_device *dev);
-void weft_peer_clear_source(struct weft_peer *peer); /* one peer's */
+void weft_peer_clear_source(struct weft_peer *peer); /* one peer's; any thread, in a batch */
 
 /*
  * Counts a drop that happened around the core (socket, TUN). Any thread, but rare: workers use

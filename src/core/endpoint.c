@@ -22,11 +22,33 @@ void weft_shared_endpoint_get(const struct weft_shared_endpoint *s,
 		*ret_seq = before;
 }
 
+/* Writers only, one at a time. */
+static void store(struct weft_shared_endpoint *s, const struct weft_endpoint *e)
+{
+	uint32_t seq = atomic_load_explicit(&s->seq, memory_order_relaxed);
+	uint64_t words[WEFT_ENDPOINT_WORDS];
+
+	memcpy(words, e, sizeof(words));
+	atomic_store_explicit(&s->seq, seq + 1, memory_order_relaxed);
+	for (size_t i = 0; i < WEFT_ENDPOINT_WORDS; i++)
+		atomic_store_explicit(&s->word[i], words[i], memory_order_release);
+	atomic_store_explicit(&s->seq, seq + 2, memory_order_release);
+}
+
+static void lock(struct weft_shared_endpoint *s)
+{
+	while (atomic_flag_test_and_set_explicit(&s->writing, memory_order_acquire))
+		; /* for a few stores */
+}
+
+static void unlock(struct weft_shared_endpoint *s)
+{
+	atomic_flag_clear_explicit(&s->writing, memory_order_release);
+}
+
 void weft_shared_endpoint_set(struct weft_shared_endpoint *s, const struct weft_endpoint *e)
 {
-	uint64_t words[WEFT_ENDPOINT_WORDS];
 	struct weft_endpoint clean; /* without the caller's padding bytes */
-	uint32_t seq;
 
 	memset(&clean, 0, sizeof(clean));
 	clean.ip = e->ip;
@@ -34,13 +56,21 @@ void weft_shared_endpoint_set(struct weft_shared_endpoint *s, const struct weft_
 	clean.scope_id = e->scope_id;
 	clean.local = e->local;
 	clean.local_ifindex = e->local_ifindex;
-	memcpy(words, &clean, sizeof(words));
-	while (atomic_flag_test_and_set_explicit(&s->writing, memory_order_acquire))
-		; /* for a few stores */
-	seq = atomic_load_explicit(&s->seq, memory_order_relaxed);
-	atomic_store_explicit(&s->seq, seq + 1, memory_order_relaxed);
-	for (size_t i = 0; i < WEFT_ENDPOINT_WORDS; i++)
-		atomic_store_explicit(&s->word[i], words[i], memory_order_release);
-	atomic_store_explicit(&s->seq, seq + 2, memory_order_release);
-	atomic_flag_clear_explicit(&s->writing, memory_order_release);
+	lock(s);
+	store(s, &clean);
+	unlock(s);
+}
+
+void weft_shared_endpoint_clear_source(struct weft_shared_endpoint *s)
+{
+	struct weft_endpoint e;
+
+	lock(s);
+	weft_shared_endpoint_get(s, &e, NULL);
+	if (e.local.family != WEFT_NONE || e.local_ifindex) {
+		memset(&e.local, 0, sizeof(e.local));
+		e.local_ifindex = 0;
+		store(s, &e);
+	}
+	unlock(s);
 }

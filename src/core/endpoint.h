@@ -32,6 +32,8 @@ void weft_shared_endpoint_get(const struct weft_shared_endpoint *s,
 			      struct weft_endpoint *ret_endpoint, uint32_t *ret_seq);
 /* Any thread. */
 void weft_shared_endpoint_set(struct weft_shared_endpoint *s, const struct weft_endpoint *e);
+/* Forgets the local side alone, whoever moves the remote one meanwhile. Any thread. */
+void weft_shared_endpoint_clear_source(struct weft_shared_endpoint *s);
 
 static inline uint32_t weft_shared_endpoint_seq(const struct weft_shared_endpoint *s)
 {

@@ -230,14 +230,7 @@ void weft_peer_set_endpoint(struct weft_device *dev, struct weft_peer *peer,
 
 void weft_peer_clear_source(struct weft_peer *peer)
 {
-	struct weft_endpoint e;
-
-	weft_shared_endpoint_get(&peer->endpoint, &e, NULL);
-	if (e.local.family == WEFT_NONE && !e.local_ifindex)
-		return;
-	memset(&e.local, 0, sizeof(e.local));
-	e.local_ifindex = 0;
-	weft_shared_endpoint_set(&peer->endpoint, &e);
+	weft_shared_endpoint_clear_source(&peer->endpoint);
 }
 
 void weft_device_clear_sources(struct weft_device *dev)
