@@ -218,6 +218,9 @@ def main():
         print(f"check.py: no stage named {unknown[0]}: there are {', '.join(STAGES)}",
               file=sys.stderr)
         return 2
+    if os.geteuid():
+        print("check.py: needs root, for tunnels and network namespaces", file=sys.stderr)
+        return 1
     OUT.mkdir(parents=True, exist_ok=True)
     for n in names or STAGES:
         say(f"== {n}: {STAGES[n].__doc__}")

@@ -15,8 +15,14 @@ DUT, OTHER = wg.DUT, wg.OTHER
 PAIRS = list(dict.fromkeys([(DUT, OTHER), (OTHER, DUT), (DUT, DUT)]))
 
 
+# what `make check` runs again under sanitizers: `-m asan` and `-m tsan`
+SANITIZED = {
+    "asan": ("test_hostile", "test_interop", "test_roaming", "test_semantics", "test_uapi"),
+    "tsan": ("test_ecn", "test_interop", "test_nat", "test_rekey"),
+}
+
+
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes more than half a minute")
     # the end by SIGTERM takes down what was built, as Ctrl-C does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -26,6 +32,10 @@ def pytest_collection_modifyitems(config, items):
         skip = pytest.mark.skip(reason="needs root")
         for item in items:
             item.add_marker(skip)
+    for item in items:
+        for mark, modules in SANITIZED.items():
+            if item.module.__name__ in modules and not item.get_closest_marker("slow"):
+                item.add_marker(mark)
     # the longest first, so that parallel runs end together
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
