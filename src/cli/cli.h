@@ -13,7 +13,7 @@
 #include "conf/ini.h"
 
 struct weft_cli {
-	const char *program; /* "weft" or "wg" */
+	const char *program; /* "weft", or as wg: argv[0] */
 	bool as_wg;
 };
 

@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	const struct weft_cli_command *command;
 
 	if (argc > 0 && strcmp(slash ? slash + 1 : argv[0], "wg") == 0) {
-		cli.program = "wg";
+		cli.program = argv[0]; /* wg names itself as it was called */
 		cli.as_wg = true;
 	}
 	if (argc < 2)

@@ -8,38 +8,42 @@
 #include "crypto/crypto.h"
 #include "util/encoding.h"
 
+/* What is wrong with stdin: `what` says why in weft's words, `wg` in wg's. */
+static bool bad_stdin(const struct weft_cli *cli, const char *what, const char *wg)
+{
+	if (cli->as_wg)
+		weft_cli_error(cli, "%s", wg);
+	else
+		weft_cli_error(cli, "stdin: expected %s", what);
+	return false;
+}
+
 /* 44 characters of base64, then nothing but white space. False: what is wrong was printed. */
 static bool read_stdin(const struct weft_cli *cli, struct weft_secret *ret_key)
 {
-	char text[WEFT_KEY_BASE64_LEN];
+	static const char wg_key[] = "Key is not the correct length or format";
+	char text[WEFT_KEY_BASE64_LEN], what[96];
 	size_t n = fread(text, 1, sizeof(text), stdin);
-	bool ok = n == sizeof(text) && weft_key_from_base64(ret_key->b, text, n) == 0;
-	int c;
+	bool is_key = n == sizeof(text) && weft_key_from_base64(ret_key->b, text, n) == 0;
+	int c = EOF;
 
 	weft_wipe(text, sizeof(text));
-	if (!ok) {
-		if (cli->as_wg)
-			weft_cli_error(cli, "Key is not the correct length or format");
-		else if (n < sizeof(text))
-			weft_cli_error(cli,
-				       "stdin: expected a private key of 44 characters of base64, "
-				       "found %zu characters",
-				       n);
-		else
-			weft_cli_error(cli, "stdin: expected a private key of 44 characters of "
-					    "base64, and this is not base64");
-		return false;
+	if (n < sizeof(text)) {
+		snprintf(what, sizeof(what),
+			 "a private key of 44 characters of base64, found %zu characters", n);
+		return bad_stdin(cli, what, wg_key);
 	}
-	while ((c = getchar()) != EOF) {
-		if (isspace(c))
-			continue;
-		weft_secret_clear(ret_key);
-		weft_cli_error(
-			cli, cli->as_wg ? "Trailing characters found after key"
-					: "stdin: expected nothing but white space after the key");
-		return false;
-	}
-	return true;
+	do
+		c = getchar();
+	while (c != EOF && isspace(c));
+	if (c == EOF && is_key)
+		return true;
+	weft_secret_clear(ret_key);
+	if (c != EOF)
+		return bad_stdin(cli, "nothing but white space after 44 characters of base64",
+				 "Trailing characters found after key");
+	return bad_stdin(cli, "a private key of 44 characters of base64, and this is not base64",
+			 wg_key);
 }
 
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -52,9 +53,11 @@ static bool is_final(int error)
 	       error == EAI_ADDRFAMILY || error == EAI_BADFLAGS;
 }
 
-static bool take(const struct addrinfo *found, struct weft_endpoint *ret)
+static bool take(const struct addrinfo *found, struct weft_conf_peer *ret)
 {
 	struct weft_endpoint e = {0};
+
+	ret->endpoint_zone[0] = '\0';
 
 	if (found->ai_family == AF_INET) {
 		struct sockaddr_in a;
@@ -74,7 +77,14 @@ static bool take(const struct addrinfo *found, struct weft_endpoint *ret)
 	} else {
 		return false;
 	}
-	*ret = e;
+	ret->endpoint = e;
+	/* a device may count interfaces differently than we do: their names are what is sent */
+	if (e.scope_id) {
+		char name[IF_NAMESIZE];
+
+		if (if_indextoname(e.scope_id, name))
+			memcpy(ret->endpoint_zone, name, sizeof(ret->endpoint_zone));
+	}
 	return true;
 }
 
@@ -97,7 +107,7 @@ static void complain(const struct weft_cli *cli, const char *source,
 
 static bool resolve_one(const struct weft_cli *cli, const char *source,
 			const struct weft_conf_name *name, unsigned long retries,
-			struct weft_endpoint *ret)
+			struct weft_conf_peer *ret)
 {
 	static const struct addrinfo hints = {
 		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_protocol = IPPROTO_UDP};
@@ -150,8 +160,7 @@ bool weft_cli_resolve(const struct weft_cli *cli, const char *source,
 	if (!get_retries(cli, &retries))
 		return false;
 	for (size_t i = 0; i < names->n; i++)
-		if (!resolve_one(cli, source, &names->v[i], retries,
-				 &dev->peers[names->v[i].peer].endpoint))
+		if (!resolve_one(cli, source, &names->v[i], retries, &dev->peers[names->v[i].peer]))
 			return false;
 	return true;
 }
