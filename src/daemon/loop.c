@@ -136,10 +136,9 @@ static void on_link(struct weftd *d, uint64_t now_ns)
 	}
 	if (d->link_foreign || atomic_load(&d->stopping))
 		return;
-	if (mask & (WEFT_LINK_ADDRESS | WEFT_LINK_OVERRUN))
-		/* down and up again within one read: the sockets are made anew in between */
-		if ((mask & WEFT_LINK_DOWN) && d->link_up)
-			weftd_go_down(d, now_ns);
+	/* down and up again within one read: the sockets are made anew in between */
+	if ((mask & WEFT_LINK_DOWN) && d->link_up)
+		weftd_go_down(d, now_ns);
 	if (mask)
 		apply_link_state(d, now_ns);
 }

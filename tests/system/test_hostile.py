@@ -277,8 +277,8 @@ def test_flood_interval(bench):
     t = bench()
     p = t.peer("10.99.0.1/32")
     time.sleep(0.1)
-    for _ in range(5):
-        p.send(p.handshake().initiation())
+    for message in [p.handshake().initiation() for _ in range(5)]:
+        p.send(message)
     assert p.receive(noise.RESPONSE, 2) is not None
     assert len([1 for _ in range(4) if p.receive(noise.RESPONSE, 0.3)]) <= 1
     if t.w.counts:
