@@ -80,7 +80,8 @@ int weft_crypto_new(struct weft_crypto **ret_c)
 
 	if (!a->lib)
 		return WEFT_E_CRYPTO;
-	c = calloc(1, sizeof(*c));
+	/* it holds keys: from where the library has its own memory, which a program may choose */
+	c = OPENSSL_zalloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	c->hash = EVP_MD_CTX_new();
@@ -112,8 +113,7 @@ void weft_crypto_free(struct weft_crypto *c)
 	EVP_PKEY_CTX_free(c->import);
 	EVP_CIPHER_CTX_free(c->seal.ctx);
 	EVP_CIPHER_CTX_free(c->open.ctx);
-	weft_wipe(c, sizeof(*c));
-	free(c);
+	OPENSSL_clear_free(c, sizeof(*c));
 }
 
 void weft_crypto_forget(struct weft_crypto *c)

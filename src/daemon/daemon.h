@@ -39,7 +39,8 @@
 #define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
 #define WEFTD_CHECK_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
 #define WEFTD_FOREIGN_POLL_NS   WEFT_NS_PER_S          /* link in another namespace: looked at */
-#define WEFTD_KEEP_KEYS_MS      500 /* an idle worker forgets its keys after this */
+#define WEFTD_KEEP_KEYS_MS      500          /* an idle worker forgets its keys after this */
+#define WEFTD_STACK_BYTES       (512u << 10) /* of a data thread: locked, left out of dumps */
 #define WEFTD_OWNER_NICE        5
 
 struct weftd;
@@ -50,6 +51,7 @@ struct weftd_worker {
 	struct weft_worker *w;
 	pthread_t thread;
 	bool started;
+	void *stack;
 	int kick_fd;         /* eventfd: look up from poll (new sockets, forget keys, stop) */
 	_Atomic bool forget; /* drop cached keys at the next chance */
 	void *private_;      /* buffers of tx.c or rx.c */
@@ -177,7 +179,14 @@ WEFT_MUST_CHECK int weftd_worker_start(struct weftd_worker *w, const char *name,
 				       void *(*main)(void *));
 void weftd_worker_stop(struct weftd_worker *w);
 void weftd_worker_kick(struct weftd_worker *w, bool forget); /* any thread */
-/* After a wake-up by kick_fd, or before a long sleep. The worker's own thread. */
+/*
+ * Overwrites the part of the caller's stack that functions left behind: the libraries leave pieces
+ * of keys there. Before sleeping.
+ */
+void weftd_burn_stack(void);
+/* After a wake-up by kick_fd. The worker's own thread. */
 void weftd_worker_kicked(struct weftd_worker *w);
+/* Before a long sleep: no key stays behind in this thread. The worker's own thread. */
+void weftd_worker_forget(struct weftd_worker *w);
 
 #endif

@@ -265,6 +265,7 @@ int weftd_loop(struct weftd *d)
 
 		more = weft_device_run(d->dev, now_ns, WEFTD_HANDSHAKE_SLICE);
 		run_due(d, now_ns);
+		weftd_burn_stack();
 		n = epoll_wait(d->epoll_fd, ev, MAX_EVENTS,
 			       more ? 0 : timeout_ms(d, weftd_now_ns()));
 		if (n < 0 && errno != EINTR) {

@@ -202,7 +202,7 @@ void *weftd_rx_main(void *arg)
 			break;
 		}
 		if (n == 0 && holds_keys) {
-			weft_worker_idle(d->rx.w);
+			weftd_worker_forget(&d->rx);
 			holds_keys = false;
 		}
 		if (n > 0 && (pfd[2].revents & POLLIN))

@@ -281,7 +281,7 @@ void *weftd_tx_main(void *arg)
 			break;
 		}
 		if (n == 0 && holds_keys) {
-			weft_worker_idle(d->tx.w);
+			weftd_worker_forget(&d->tx);
 			holds_keys = false;
 		}
 		if (n > 0 && (pfd[1].revents & POLLIN))

@@ -2,14 +2,56 @@
 /* Starting, stopping and waking the two data threads. Knows nothing of packets. */
 #include <errno.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
 
+#define GUARD_BYTES 4096u
+#define BURN_BYTES  (32u << 10)
+
+__attribute__((noinline)) void weftd_burn_stack(void)
+{
+	uint8_t below[BURN_BYTES];
+
+	weft_wipe(below, sizeof(below));
+}
+
+/* A stack for keys to pass over. The lowest page stays a guard. */
+static void *make_stack(void)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
+	uint8_t *p = mmap(NULL, WEFTD_STACK_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (mprotect(p, GUARD_BYTES, PROT_NONE)) {
+		munmap(p, WEFTD_STACK_BYTES);
+		return NULL;
+	}
+	/* neither is vital: an older kernel or a small limit leaves an ordinary stack */
+	(void)madvise(p + GUARD_BYTES, WEFTD_STACK_BYTES - GUARD_BYTES, MADV_DONTDUMP);
+	(void)mlock2(p + GUARD_BYTES, WEFTD_STACK_BYTES - GUARD_BYTES, MLOCK_ONFAULT);
+	return p;
+}
+
 int weftd_worker_start(struct weftd_worker *w, const char *name, void *(*main)(void *))
 {
-	int rc = pthread_create(&w->thread, NULL, main, w->d);
+	pthread_attr_t attr;
+	int rc = pthread_attr_init(&attr);
 
+	if (rc)
+		return -rc;
+	w->stack = make_stack();
+	if (!w->stack) {
+		pthread_attr_destroy(&attr);
+		return -ENOMEM;
+	}
+	rc = pthread_attr_setstack(&attr, (uint8_t *)w->stack + GUARD_BYTES,
+				   WEFTD_STACK_BYTES - GUARD_BYTES);
+	if (!rc)
+		rc = pthread_create(&w->thread, &attr, main, w->d);
+	pthread_attr_destroy(&attr);
 	if (rc)
 		return -rc;
 	w->started = true;
@@ -24,6 +66,9 @@ void weftd_worker_stop(struct weftd_worker *w)
 	weftd_worker_kick(w, true);
 	pthread_join(w->thread, NULL);
 	w->started = false;
+	weft_wipe((uint8_t *)w->stack + GUARD_BYTES, WEFTD_STACK_BYTES - GUARD_BYTES);
+	munmap(w->stack, WEFTD_STACK_BYTES);
+	w->stack = NULL;
 }
 
 void weftd_worker_kick(struct weftd_worker *w, bool forget)
@@ -37,6 +82,12 @@ void weftd_worker_kick(struct weftd_worker *w, bool forget)
 	(void)n;
 }
 
+void weftd_worker_forget(struct weftd_worker *w)
+{
+	weft_worker_idle(w->w);
+	weftd_burn_stack();
+}
+
 void weftd_worker_kicked(struct weftd_worker *w)
 {
 	uint64_t count;
@@ -44,5 +95,5 @@ void weftd_worker_kicked(struct weftd_worker *w)
 
 	(void)n;
 	if (atomic_exchange(&w->forget, false))
-		weft_worker_idle(w->w);
+		weftd_worker_forget(w);
 }
