@@ -195,6 +195,7 @@ void weft_device_down(struct weft_device *dev, uint64_t now_ns)
 	for (struct weft_peer *peer = dev->first; peer; peer = peer->succ)
 		weft_peer_stop(peer, WEFT_DROP_TX_DOWN);
 	(void)weft_epoch_reclaim(&dev->epoch);
+	weft_crypto_forget(dev->crypto);
 }
 
 /* ---- configuration ---- */
@@ -249,7 +250,11 @@ bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_hand
 	weft_timers_run(dev, now_ns);
 	(void)weft_update_load(dev, now_ns);
 	(void)weft_epoch_reclaim(&dev->epoch);
-	return weft_ring_front(&dev->queue) != NULL;
+	if (weft_ring_front(&dev->queue))
+		return true;
+	/* The contexts of the library keep the last keys: not beyond the work that needs them. */
+	weft_crypto_forget(dev->crypto);
+	return false;
 }
 
 uint64_t weft_device_next_ns(const struct weft_device *dev)

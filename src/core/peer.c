@@ -199,6 +199,7 @@ void weft_peer_remove(struct weft_device *dev, struct weft_peer *peer)
 	weft_cookie_peer_clear(&peer->cookie);
 	weft_epoch_retire(&dev->epoch, &peer->retired, reclaim_peer);
 	(void)weft_epoch_reclaim(&dev->epoch);
+	weft_crypto_forget(dev->crypto);
 }
 
 /* ---- configuration ---- */
