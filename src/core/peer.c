@@ -96,6 +96,9 @@ static void init_peer(struct weft_device *dev, struct weft_peer *peer,
 	atomic_flag_clear(&peer->endpoint.writing);
 	weft_handshake_init(&peer->handshake, public_key);
 	peer->handshake_entry.peer = peer;
+	/* It may have been here before, and the wall clock been set back since. */
+	peer->sent_timestamp_sec = dev->removed_timestamp_sec;
+	peer->sent_timestamp_nsec = dev->removed_timestamp_nsec;
 	for (unsigned i = 0; i < WEFT_TIMER_COUNT; i++)
 		peer->timer[i].tag = (uint8_t)i;
 }
@@ -195,6 +198,12 @@ void weft_peer_remove(struct weft_device *dev, struct weft_peer *peer)
 
 	weft_peer_stop(peer, WEFT_DROP_TX_NO_PEER);
 	peer->removed = true;
+	if (peer->sent_timestamp_sec > dev->removed_timestamp_sec ||
+	    (peer->sent_timestamp_sec == dev->removed_timestamp_sec &&
+	     peer->sent_timestamp_nsec > dev->removed_timestamp_nsec)) {
+		dev->removed_timestamp_sec = peer->sent_timestamp_sec;
+		dev->removed_timestamp_nsec = peer->sent_timestamp_nsec;
+	}
 	weft_wipe(&peer->handshake, sizeof(peer->handshake));
 	weft_cookie_peer_clear(&peer->cookie);
 	weft_epoch_retire(&dev->epoch, &peer->retired, reclaim_peer);

@@ -148,6 +148,9 @@ struct weft_device {
 	uint8_t *scratch; /* one datagram */
 	uint64_t now_ns;  /* of the last owner call */
 	uint64_t load_last_ns, load_since_ns, load_total_ns;
+	/* The last timestamp sent to a peer that was removed: it may come back. */
+	uint64_t removed_timestamp_sec;
+	uint32_t removed_timestamp_nsec;
 	uint64_t cookies_sent;
 	bool under_load;
 };

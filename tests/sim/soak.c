@@ -193,11 +193,52 @@ static void sparse(struct sim_node *a, struct sim_node *b)
 
 static uint64_t mended_at;
 
+/* What a node knows of another, for whoever looks into a failure. */
+static void describe(struct sim_node *a, struct sim_node *b)
+{
+	struct sim_pair *p = &a->pair[b->id];
+	char at[WEFT_ENDPOINT_TEXT_LEN], is[WEFT_ENDPOINT_TEXT_LEN];
+	struct weft_endpoint e = sim_public(b);
+	struct weft_peer_info info;
+
+	weft_peer_info(a->dev, sim_peer(a, b), &info);
+	printf("\n# %d -> %d: endpoint %s (really %s%s), keepalive %u, initiated %llu, answered "
+	       "%llu, completed %llu, failed %llu; heard %llu ms ago, sent %llu ms ago; offered "
+	       "%llu, delivered to it %llu",
+	       a->id, b->id, weft_endpoint_format(&info.endpoint, at), weft_endpoint_format(&e, is),
+	       b->nat.on ? ", NAT" : "", info.keepalive_s,
+	       (unsigned long long)info.handshakes_initiated,
+	       (unsigned long long)info.handshakes_answered,
+	       (unsigned long long)info.handshakes_completed,
+	       (unsigned long long)info.handshakes_failed,
+	       (unsigned long long)((s->now - info.last_received_ns) / MS),
+	       (unsigned long long)((s->now - p->sent_ns) / MS), (unsigned long long)p->offered,
+	       (unsigned long long)p->delivered);
+}
+
+static void describe_drops(struct sim_node *n)
+{
+	struct weft_device_stats st;
+
+	weft_device_stats(n->dev, &st);
+	printf("\n# %d:", n->id);
+	for (int i = 0; i < WEFT_DROP_COUNT; i++)
+		if (st.drops[i])
+			printf(" %s %llu", weft_drop_name((enum weft_drop)i),
+			       (unsigned long long)st.drops[i]);
+}
+
 static void heard(struct sim_node *a, struct sim_node *b)
 {
 	const struct sim_pair *p = &b->pair[a->id];
 
 	checks++;
+	if (p->delivered_ns < mended_at + RECOVERY) {
+		describe(a, b);
+		describe(b, a);
+		describe_drops(a);
+		describe_drops(b);
+	}
 	sim_check(s, p->delivered_ns >= mended_at + RECOVERY,
 		  "node %d has heard nothing of node %d for %llu s, %llu s after all was mended",
 		  b->id, a->id, (unsigned long long)((s->now - p->delivered_ns) / S),

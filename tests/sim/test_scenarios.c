@@ -309,6 +309,11 @@ static void test_clock_back(void **state)
 		sim_run(s, 100 * S);
 		sim_expect_flow(a, b, 3 * S);
 	}
+	/* even if the peer is taken away and comes back */
+	sim_forget_peer(a, b);
+	sim_add_peer(a, b);
+	sim_run(s, SIM_RECOVERY);
+	sim_expect_flow(a, b, 3 * S);
 	assert_int_equal(drops(a, WEFT_DROP_RX_TIMESTAMP), 0);
 	assert_int_equal(drops(b, WEFT_DROP_RX_TIMESTAMP), 0);
 }
