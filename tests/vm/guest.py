@@ -57,26 +57,33 @@ def kernel_tree():
         have = sorted(CACHE.glob("kernel-*"))
         if have:
             return have[-1]
-        depends = subprocess.run(["apt-cache", "depends", META_PACKAGE], text=True,
-                                 capture_output=True, check=False).stdout
-        found = re.search(r"Depends: (linux-image-[0-9]\S+)", depends)
-        if not found:
-            raise GuestError(f"apt knows no {META_PACKAGE}: run apt-get update "
-                             "(Debian amd64, main), or put a kernel tree into "
-                             f"{CACHE}/kernel-<abi>")
-        package = found.group(1)
-        with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
-            got = subprocess.run(["apt-get", "-q", "download", package], cwd=tmp, text=True,
-                                 capture_output=True, check=False)
-            debs = list(pathlib.Path(tmp).glob("*.deb"))
-            if got.returncode or not debs:
-                raise GuestError(f"apt-get download {package} failed; run apt-get update and try "
-                                 f"again:\n{got.stdout}{got.stderr}")
-            tree = pathlib.Path(tmp) / "tree"
-            subprocess.run(["dpkg-deb", "-x", str(debs[0]), str(tree)], check=True)
-            final = CACHE / ("kernel-" + package.removeprefix("linux-image-"))
-            tree.rename(final)
-            return final
+        try:
+            return download_kernel()
+        except GuestError:
+            # the package lists are missing, or older than the archive
+            subprocess.run(["apt-get", "-q", "update"], capture_output=True, check=False)
+            return download_kernel()
+
+
+def download_kernel():
+    depends = subprocess.run(["apt-cache", "depends", META_PACKAGE], text=True,
+                             capture_output=True, check=False).stdout
+    found = re.search(r"Depends: (linux-image-[0-9]\S+)", depends)
+    if not found:
+        raise GuestError(f"apt knows no {META_PACKAGE} (Debian amd64, main); or put an unpacked "
+                         f"kernel package into {CACHE}/kernel-<abi>")
+    package = found.group(1)
+    with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
+        got = subprocess.run(["apt-get", "-q", "download", package], cwd=tmp, text=True,
+                             capture_output=True, check=False)
+        debs = list(pathlib.Path(tmp).glob("*.deb"))
+        if got.returncode or not debs:
+            raise GuestError(f"apt-get download {package} failed:\n{got.stdout}{got.stderr}")
+        tree = pathlib.Path(tmp) / "tree"
+        subprocess.run(["dpkg-deb", "-x", str(debs[0]), str(tree)], check=True)
+        final = CACHE / ("kernel-" + package.removeprefix("linux-image-"))
+        tree.rename(final)
+        return final
 
 
 def modules_in_order(tree, wanted=MODULES):
