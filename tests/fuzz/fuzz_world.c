@@ -221,7 +221,8 @@ bool fuzz_seal(struct fuzz_end *from, unsigned to, const uint8_t *inner, size_t 
 }
 
 /* What came out must be a whole packet of the peer's own address, inside the datagram. */
-static void check_delivered(const struct weft_rx *rx, const uint8_t *pkt, size_t len)
+static void check_delivered(struct fuzz_end *to, const struct weft_rx *rx, const uint8_t *pkt,
+			    size_t len)
 {
 	struct weft_inner in;
 	uint8_t number;
@@ -238,6 +239,7 @@ static void check_delivered(const struct weft_rx *rx, const uint8_t *pkt, size_t
 		number = in.src.b[2];
 	}
 	FUZZ_CHECK(number >= 1 && number <= FUZZ_ENDS);
+	FUZZ_CHECK(rx->peer == weft_peer_find(to->dev, to->world->end[number - 1].public_key));
 }
 
 int fuzz_feed(struct fuzz_end *to, const struct weft_endpoint *from, uint8_t tos,
@@ -258,7 +260,7 @@ int fuzz_feed(struct fuzz_end *to, const struct weft_endpoint *from, uint8_t tos
 	if (r == 0) {
 		FUZZ_CHECK(rx.peer);
 		if (rx.inner) {
-			check_delivered(&rx, copy, len);
+			check_delivered(to, &rx, copy, len);
 			to->delivered++;
 		}
 	}
