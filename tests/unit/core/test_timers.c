@@ -217,6 +217,36 @@ static void test_passive_keepalive(void **state)
 	assert_int_equal(a->sent[1] + b->sent[1], 1);
 }
 
+/* What the owner sends by itself is an answer too: no empty packet on top of it. */
+static void test_owner_sends_count(void **state)
+{
+	(void)state;
+	begin();
+	weft_peer_set_keepalive(b->dev, world_find(b, a), 7, w.now_ns);
+	world_settle(&w);
+	assert_int_equal(world_send(a, b, 0), 0);
+	world_settle(&w);
+	b->sent[4] = 0;
+	world_advance(&w, 12 * S);
+	assert_int_equal(b->sent[4], 1);
+}
+
+/* The sticky source may be why nobody answers: each retry lets the routes choose anew. */
+static void test_retry_forgets_source(void **state)
+{
+	(void)state;
+	begin();
+	assert_int_equal(world_info(a, b).endpoint.local.family, WEFT_IPV4);
+	b->cut = true;
+	world_advance(&w, 200 * S);
+	weft_peer_set_keepalive(a->dev, world_find(a, b), 25, w.now_ns);
+	world_advance(&w, S);
+	assert_int_equal(world_info(a, b).endpoint.local.family, WEFT_IPV4);
+	world_advance(&w, 5 * S);
+	assert_int_equal(world_info(a, b).endpoint.local.family, WEFT_NONE);
+	assert_int_equal(world_info(a, b).endpoint.port, b->addr.port);
+}
+
 /* Data that went unanswered by anything for 15 s: a new handshake. */
 static void test_new_handshake(void **state)
 {
@@ -356,6 +386,8 @@ int main(void)
 		T(test_lastminute_once),
 		T(test_reject_after),
 		T(test_passive_keepalive),
+		T(test_owner_sends_count),
+		T(test_retry_forgets_source),
 		T(test_new_handshake),
 		T(test_persistent_keepalive),
 		T(test_zero_keys),
