@@ -273,17 +273,17 @@ def test_in_another_namespace(net):
 def test_idle_costs_nothing(pair):
     p = pair("weftd", "weftd").connect()
     pid = p.wa.proc.pid
+    if len(proc.thread_status(pid)) != 3:
+        pytest.skip("a sanitizer's thread wakes up by itself")
 
     def switches():
         return sum(int(s["voluntary_ctxt_switches"]) for s in proc.thread_status(pid))
-    wait.until(lambda: [switches(), time.sleep(1), switches()][::2] != [] and
-               _difference(switches, 1.0) <= 4, "it sleeps", timeout=20)
 
-
-def _difference(value, seconds):
-    before = value()
-    time.sleep(seconds)
-    return value() - before
+    def sleeps():
+        before = switches()
+        time.sleep(1)
+        return switches() - before <= 4
+    wait.until(sleeps, "it sleeps", timeout=20)
 
 
 # ---- sockets ----
@@ -328,7 +328,7 @@ def test_set_is_all_or_nothing(net):
 def test_rights(net):
     d = wg.Daemon(net.host(), "weftd").setup(["10.0.0.1/24"])
     threads = proc.thread_status(d.proc.pid)
-    assert len(threads) == 3
+    assert len(threads) >= 3  # a sanitizer has one more
     for s in threads:
         for field in ("CapEff", "CapPrm", "CapBnd"):
             assert int(s[field], 16) == KEPT, (s["Name"], field)
