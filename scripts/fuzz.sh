@@ -23,8 +23,12 @@ mkdir -p $build/crashes $build/logs
 if [ $# -gt 0 ]; then
 	targets=$*
 else
-	targets=$(cd tests/fuzz && ls fuzz_*.c | sed 's/^fuzz_//; s/\.c$//' | while read -r name; do
-		if [ -x ../../$build/tests/fuzz/fuzz_"$name" ]; then echo "$name"; fi; done)
+	targets=
+	for source in tests/fuzz/fuzz_*.c; do
+		name=${source#tests/fuzz/fuzz_}
+		name=${name%.c}
+		if [ -x "$build/tests/fuzz/fuzz_$name" ]; then targets="$targets $name"; fi
+	done
 fi
 
 # One target; always ends with one line.

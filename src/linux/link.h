@@ -51,7 +51,8 @@ WEFT_MUST_CHECK int weft_link_set_mtu(unsigned ifindex, uint32_t mtu);
 
 /*
  * Limits the kernel's TSO and USO super-packets to as many segments as one UDP GSO send holds once
- * they are sealed. At start and at each WEFT_LINK_MTU. 0 or negated errno; failure costs speed only.
+ * they are sealed. At start and at each WEFT_LINK_MTU. 0 or negated errno; failure costs speed
+ * only.
  */
 WEFT_MUST_CHECK int weft_link_limit_gso(unsigned ifindex, uint32_t mtu);
 

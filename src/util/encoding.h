@@ -26,7 +26,8 @@ void weft_key_to_hex(char out[WEFT_KEY_HEX_LEN + 1], const uint8_t key[WEFT_KEY_
  * 64 (hex, either case). Returns 0 or WEFT_E_BAD_KEY_TEXT; `ret_key` is written only on success.
  * Any thread.
  */
-WEFT_MUST_CHECK int weft_key_from_base64(uint8_t ret_key[WEFT_KEY_LEN], const char *text, size_t len);
+WEFT_MUST_CHECK int weft_key_from_base64(uint8_t ret_key[WEFT_KEY_LEN], const char *text,
+					 size_t len);
 WEFT_MUST_CHECK int weft_key_from_hex(uint8_t ret_key[WEFT_KEY_LEN], const char *text, size_t len);
 
 #endif

@@ -31,11 +31,12 @@ struct weft_prefix {
 
 /* Where a peer is, and from which of our addresses it was last heard (the sticky source). */
 struct weft_endpoint {
-	struct weft_ip ip;       /* family WEFT_NONE: no endpoint */
-	uint16_t port;           /* host byte order */
-	uint32_t scope_id;       /* interface index of a link-local IPv6 address, else 0 */
-	struct weft_ip local;    /* our address that the peer contacted; WEFT_NONE: let routing choose */
-	uint32_t local_ifindex;  /* interface it arrived on; 0: unknown */
+	struct weft_ip ip; /* family WEFT_NONE: no endpoint */
+	uint16_t port;     /* host byte order */
+	uint32_t scope_id; /* interface index of a link-local IPv6 address, else 0 */
+	struct weft_ip
+		local; /* our address that the peer contacted; WEFT_NONE: let routing choose */
+	uint32_t local_ifindex; /* interface it arrived on; 0: unknown */
 };
 
 #define WEFT_IP_TEXT_LEN       46 /* longest IPv6 text and its NUL */
