@@ -11,32 +11,36 @@
 #include "cli/cli.h"
 #include "control/device.h"
 
+struct entry {
+	const struct weft_conf_peer *peer;
+};
+
 static int compare_keys(const void *a, const void *b)
 {
-	const struct weft_conf_peer *const *x = a, *const *y = b;
+	const struct entry *x = a, *y = b;
 
-	return memcmp((*x)->public_key, (*y)->public_key, WEFT_KEY_LEN);
+	return memcmp(x->peer->public_key, y->peer->public_key, WEFT_KEY_LEN);
 }
 
-/* The peers of a device by public key, to search in. NULL with n > 0: no memory. */
-static const struct weft_conf_peer **sorted(const struct weft_conf_device *dev, size_t n)
+/* The peers of a device by public key, to search in; to be freed. NULL: no memory. */
+static struct entry *sorted(const struct weft_conf_device *dev)
 {
-	const struct weft_conf_peer **list = calloc(n ? n : 1, sizeof(*list));
+	struct entry *list = calloc(dev->n_peers ? dev->n_peers : 1, sizeof(*list));
 
-	for (size_t i = 0; list && i < n; i++)
-		list[i] = &dev->peers[i];
-	if (list && n)
-		qsort(list, n, sizeof(*list), compare_keys);
+	for (size_t i = 0; list && i < dev->n_peers; i++)
+		list[i].peer = &dev->peers[i];
+	if (list && dev->n_peers)
+		qsort(list, dev->n_peers, sizeof(*list), compare_keys);
 	return list;
 }
 
-static const struct weft_conf_peer *find(const struct weft_conf_peer *const *list, size_t n,
+static const struct weft_conf_peer *find(const struct entry *list, size_t n,
 					 const struct weft_conf_peer *wanted)
 {
-	const struct weft_conf_peer **hit =
-		n ? bsearch(&wanted, list, n, sizeof(*list), compare_keys) : NULL;
+	const struct entry key = {wanted};
+	const struct entry *hit = n ? bsearch(&key, list, n, sizeof(*list), compare_keys) : NULL;
 
-	return hit ? *hit : NULL;
+	return hit ? hit->peer : NULL;
 }
 
 /* What has left the file leaves the peers that stay. */
@@ -52,7 +56,7 @@ static void clear_what_left(struct weft_conf_peer *p, const struct weft_conf_pee
 static int make_change(struct weft_conf_device *change, const struct weft_conf_device *now)
 {
 	size_t n = change->n_peers, n_now = now->n_peers;
-	const struct weft_conf_peer **there = sorted(now, n_now), **wanted = sorted(change, n);
+	struct entry *there = sorted(now), *wanted = sorted(change);
 	bool *leaves = calloc(n_now ? n_now : 1, sizeof(*leaves));
 	int rc = there && wanted && leaves ? 0 : -ENOMEM;
 

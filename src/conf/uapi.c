@@ -6,8 +6,6 @@
 #include "conf/uapi.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "conf/value.h"
@@ -316,9 +314,35 @@ static int put_key(struct weft_text *out, const char *name, const uint8_t key[WE
 	return rc;
 }
 
+/* Appends "<prefix><name>=<v>\n". By hand: a get of 20,000 peers has 300,000 of these. */
+static int put_named(struct weft_text *out, const char *prefix, const char *name, uint64_t v)
+{
+	char line[128];
+	size_t p = strlen(prefix), n = strlen(name), at = sizeof(line);
+
+	if (p + n > sizeof(line) - 24)
+		return -EINVAL;
+	line[--at] = '\n';
+	do {
+		line[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	line[--at] = '=';
+	at -= n;
+	memcpy(line + at, name, n);
+	at -= p;
+	memcpy(line + at, prefix, p);
+	return weft_text_append(out, line + at, sizeof(line) - at);
+}
+
 static int put_u64(struct weft_text *out, const char *name, uint64_t v)
 {
-	return weft_text_printf(out, "%s=%" PRIu64 "\n", name, v);
+	return put_named(out, "", name, v);
+}
+
+static int put_text(struct weft_text *out, const char *text)
+{
+	return weft_text_append(out, text, strlen(text));
 }
 
 static int put_endpoint(struct weft_text *out, const struct weft_conf_peer *peer)
@@ -336,8 +360,11 @@ static int put_allowed_ips(struct weft_text *out, const struct weft_conf_peer *p
 	for (size_t i = 0; !rc && i < peer->n_allowed_ips; i++) {
 		const struct weft_conf_allowed_ip *a = &peer->allowed_ips[i];
 
-		rc = weft_text_printf(out, "allowed_ip=%s%s\n", a->remove ? "-" : "",
-				      weft_prefix_format(&a->prefix, text));
+		rc = put_text(out, a->remove ? "allowed_ip=-" : "allowed_ip=");
+		if (!rc)
+			rc = put_text(out, weft_prefix_format(&a->prefix, text));
+		if (!rc)
+			rc = put_text(out, "\n");
 	}
 	return rc;
 }
@@ -347,8 +374,7 @@ static int put_extras(struct weft_text *out, const struct weft_conf_extras *extr
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < extras->n; i++)
-		rc = weft_text_printf(out, "weft_%s=%" PRIu64 "\n", extras->v[i].name,
-				      extras->v[i].value);
+		rc = put_named(out, "weft_", extras->v[i].name, extras->v[i].value);
 	return rc;
 }
 
@@ -417,16 +443,19 @@ int weft_uapi_write_peer(struct weft_text *out, const struct weft_conf_peer *pee
 	if (!rc)
 		rc = put_key(out, "preshared_key", peer->psk.b);
 	if (!rc)
-		rc = weft_text_printf(out, "protocol_version=1\n");
+		rc = put_text(out, "protocol_version=1\n");
 	if (!rc && peer->endpoint.ip.family != WEFT_NONE)
 		rc = put_endpoint(out, peer);
 	if (!rc)
-		rc = weft_text_printf(out,
-				      "last_handshake_time_sec=%" PRIu64
-				      "\nlast_handshake_time_nsec=%" PRIu32 "\ntx_bytes=%" PRIu64
-				      "\nrx_bytes=%" PRIu64 "\npersistent_keepalive_interval=%u\n",
-				      peer->last_handshake_sec, peer->last_handshake_nsec,
-				      peer->tx_bytes, peer->rx_bytes, (unsigned)peer->keepalive_s);
+		rc = put_u64(out, "last_handshake_time_sec", peer->last_handshake_sec);
+	if (!rc)
+		rc = put_u64(out, "last_handshake_time_nsec", peer->last_handshake_nsec);
+	if (!rc)
+		rc = put_u64(out, "tx_bytes", peer->tx_bytes);
+	if (!rc)
+		rc = put_u64(out, "rx_bytes", peer->rx_bytes);
+	if (!rc)
+		rc = put_u64(out, "persistent_keepalive_interval", peer->keepalive_s);
 	if (!rc)
 		rc = put_allowed_ips(out, peer);
 	if (!rc)
