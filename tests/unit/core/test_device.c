@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "core/peer.h"
+#include "crypto/internal.h"
 #include "world.h"
 
 static struct world w;
@@ -353,14 +355,29 @@ static void test_crossed(void **state)
 	assert_int_equal(b->received, 2);
 }
 
+/* What the owner sealed with leaves its contexts at the end of the round, as do handshake keys. */
+static void test_owner_forgets(void **state)
+{
+	struct weft_crypto *crypto = a->dev->crypto;
+
+	(void)state;
+	connect_and_talk(); /* the owner of a has sent what waited */
+	assert_false(crypto->seal.keyed || crypto->open.keyed || crypto->mac_keyed);
+	assert_true(weft_ct_is_zero(crypto->seal.key.b, WEFT_KEY_LEN));
+	weft_peer_set_keepalive(a->dev, world_find(a, b), 25, w.now_ns);
+	assert_true(crypto->seal.keyed);
+	(void)weft_device_run(a->dev, w.now_ns, 1);
+	assert_false(crypto->seal.keyed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-		T(test_session),    T(test_confirmation), T(test_no_way),      T(test_staging),
-		T(test_replay),     T(test_source_check), T(test_roaming),     T(test_psk),
-		T(test_key_change), T(test_removal),      T(test_down_and_up), T(test_ecn),
-		T(test_crossed),
+		T(test_session),    T(test_confirmation),  T(test_no_way),      T(test_staging),
+		T(test_replay),     T(test_source_check),  T(test_roaming),     T(test_psk),
+		T(test_key_change), T(test_removal),       T(test_down_and_up), T(test_ecn),
+		T(test_crossed),    T(test_owner_forgets),
 #undef T
 	};
 
