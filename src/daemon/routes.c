@@ -35,7 +35,7 @@ static unsigned route_of(struct weftd *d, const struct weft_ip *ip)
 	pthread_mutex_lock(&d->route_lock);
 	r = &d->routes[weft_siphash(d->route_key, ip, sizeof(*ip)) % WEFTD_ROUTE_CACHE];
 	if (r->ip.family == WEFT_NONE || !weft_ip_equal(&r->ip, ip)) {
-		if (weft_route_lookup(d->link, ip, d->route_mark, &ifindex))
+		if (weft_route_lookup(d->link, ip, NULL, d->route_mark, &ifindex))
 			ifindex = 0;
 		r->ip = *ip;
 		r->ifindex = ifindex;
@@ -90,11 +90,17 @@ void weftd_sources_check(struct weftd *d, uint64_t now_ns)
 static void check_source(struct weftd *d, struct weft_peer *peer)
 {
 	struct weft_endpoint e;
+	unsigned ifindex = 0;
+	int rc;
 
 	weft_peer_endpoint(peer, &e);
 	if (e.ip.family == WEFT_NONE || e.local.family == WEFT_NONE || e.scope_id)
 		return;
-	if (route_of(d, &e.ip) != e.local_ifindex)
+	/* with the source in the question: rules may route by it, on hosts with several uplinks */
+	pthread_mutex_lock(&d->route_lock);
+	rc = weft_route_lookup(d->link, &e.ip, &e.local, d->route_mark, &ifindex);
+	pthread_mutex_unlock(&d->route_lock);
+	if (rc || ifindex != e.local_ifindex)
 		weft_peer_clear_source(peer);
 }
 

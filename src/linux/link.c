@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <linux/if.h>
-#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,8 @@
 #define WATCH_BUFFER_BYTES (1 << 20)
 /* Reads of the watch socket per call: a storm of route changes must not hold up the caller. */
 #define READS_PER_CALL 64
-#define DUMP_TRIES     5
+/* Another process may hold the kernel's lock for longer than a request waits. */
+#define READ_TRIES 5
 
 struct weft_link {
 	struct mnl_socket *watch;
@@ -27,15 +27,12 @@ struct weft_link {
 	unsigned ifindex;
 	bool up, deleted;
 	uint32_t mtu;
-	struct weft_ip address4, address6;
-	bool address6_global;
 };
 
 /* What one message, or one reading of the state, says of our interface. */
 struct seen {
 	struct weft_link *link;
 	int changes;
-	bool addresses_changed; /* of our own interface */
 };
 
 static int parse_attr(const struct nlattr *attr, void *arg)
@@ -84,61 +81,6 @@ static void note_link(struct seen *s, const struct nlmsghdr *nlh)
 	}
 }
 
-static bool is_global(const uint8_t b[16])
-{
-	return !(b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
-}
-
-/* From a dump of all addresses: the first one of each family, in IPv6 a global one if there is. */
-static int note_address(const struct nlmsghdr *nlh, void *arg)
-{
-	struct weft_link *link = arg;
-	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *tb[RTA_MAX + 1] = {0}, *a;
-
-	if (nlh->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa) ||
-	    ifa->ifa_index != link->ifindex)
-		return MNL_CB_OK;
-	if (mnl_attr_parse(nlh, sizeof(*ifa), parse_attr, tb) < 0)
-		return MNL_CB_OK;
-	/* On a point-to-point link IFA_ADDRESS is the other end. */
-	a = tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS];
-	if (!a)
-		return MNL_CB_OK;
-	if (ifa->ifa_family == AF_INET && mnl_attr_get_payload_len(a) == 4) {
-		if (link->address4.family == WEFT_IPV4)
-			return MNL_CB_OK;
-		link->address4.family = WEFT_IPV4;
-		memcpy(link->address4.b, mnl_attr_get_payload(a), 4);
-	} else if (ifa->ifa_family == AF_INET6 && mnl_attr_get_payload_len(a) == 16) {
-		bool global = is_global(mnl_attr_get_payload(a));
-
-		if (link->address6.family == WEFT_IPV6 && (link->address6_global || !global))
-			return MNL_CB_OK;
-		link->address6.family = WEFT_IPV6;
-		link->address6_global = global;
-		memcpy(link->address6.b, mnl_attr_get_payload(a), 16);
-	}
-	return MNL_CB_OK;
-}
-
-static int read_addresses(struct weft_link *link)
-{
-	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
-	int err = -EINTR;
-
-	for (unsigned i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
-		struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETADDR, NLM_F_DUMP);
-
-		mnl_nlmsg_put_extra_header(req, sizeof(struct ifaddrmsg));
-		link->address4 = link->address6 = (struct weft_ip){0};
-		link->address6_global = false;
-		err = weft_rtnl_talk(&link->state, req, note_address, link);
-		memset(buf, 0, sizeof(buf));
-	}
-	return err;
-}
-
 static int note_state(const struct nlmsghdr *nlh, void *arg)
 {
 	if (nlh->nlmsg_type == RTM_NEWLINK)
@@ -146,19 +88,15 @@ static int note_state(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-/* Reads flags, MTU and addresses. 0 or negated errno (-ENODEV: there is no such interface). */
+/* Reads flags and MTU. 0 or negated errno (-ENODEV: there is no such interface). */
 static int read_state(struct weft_link *link, struct seen *s)
 {
 	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
 	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETLINK, NLM_F_ACK);
 	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(req, sizeof(*ifi));
-	int err;
 
 	ifi->ifi_index = (int)link->ifindex;
-	err = weft_rtnl_talk(&link->state, req, note_state, s);
-	if (err < 0)
-		return err;
-	return read_addresses(link);
+	return weft_rtnl_talk(&link->state, req, note_state, s);
 }
 
 static int open_watch(struct mnl_socket **ret_nl)
@@ -234,16 +172,9 @@ static int note_message(const struct nlmsghdr *nlh, void *arg)
 		note_link(s, nlh);
 		break;
 	case RTM_NEWADDR:
-	case RTM_DELADDR: {
-		const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
-
-		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa))
-			break;
+	case RTM_DELADDR:
 		s->changes |= WEFT_LINK_ADDRESS;
-		if (ifa->ifa_index == s->link->ifindex)
-			s->addresses_changed = true;
 		break;
-	}
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE: {
 		const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
@@ -267,10 +198,11 @@ static int note_message(const struct nlmsghdr *nlh, void *arg)
 /* Messages were lost: anything may have changed. */
 static int recover(struct weft_link *link, struct seen *s)
 {
-	int err;
+	int err = -ETIMEDOUT;
 
 	s->changes |= WEFT_LINK_OVERRUN | WEFT_LINK_ADDRESS | WEFT_LINK_ROUTE;
-	err = read_state(link, s);
+	for (unsigned i = 0; i < READ_TRIES && err == -ETIMEDOUT; i++)
+		err = read_state(link, s);
 	if (err == -ENODEV) {
 		link->deleted = true;
 		link->up = false;
@@ -306,10 +238,6 @@ int weft_link_read(struct weft_link *link)
 		err = recover(link, &s);
 		if (err < 0)
 			return err;
-	} else if (s.addresses_changed && !link->deleted) {
-		err = read_addresses(link);
-		if (err < 0)
-			return err;
 	}
 	return s.changes;
 }
@@ -322,15 +250,6 @@ bool weft_link_is_up(const struct weft_link *link)
 uint32_t weft_link_mtu(const struct weft_link *link)
 {
 	return link->mtu;
-}
-
-struct weft_ip weft_link_address(const struct weft_link *link, uint8_t family)
-{
-	if (family == WEFT_IPV4)
-		return link->address4;
-	if (family == WEFT_IPV6)
-		return link->address6;
-	return (struct weft_ip){0};
 }
 
 struct route_answer {
@@ -352,8 +271,8 @@ static int note_route(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip, uint32_t fwmark,
-		      unsigned *ret_ifindex)
+int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip,
+		      const struct weft_ip *source, uint32_t fwmark, unsigned *ret_ifindex)
 {
 	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
 	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETROUTE, NLM_F_ACK);
@@ -361,11 +280,16 @@ int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip, uint32_t
 	struct route_answer answer = {0};
 	int err;
 
-	if (ip->family != WEFT_IPV4 && ip->family != WEFT_IPV6)
+	if ((ip->family != WEFT_IPV4 && ip->family != WEFT_IPV6) ||
+	    (source && source->family != ip->family))
 		return -EAFNOSUPPORT;
 	rtm->rtm_family = ip->family == WEFT_IPV4 ? AF_INET : AF_INET6;
 	rtm->rtm_dst_len = (uint8_t)weft_family_bits(ip->family);
 	mnl_attr_put(req, RTA_DST, weft_family_bytes(ip->family), ip->b);
+	if (source) {
+		rtm->rtm_src_len = (uint8_t)weft_family_bits(source->family);
+		mnl_attr_put(req, RTA_SRC, weft_family_bytes(source->family), source->b);
+	}
 	if (fwmark)
 		mnl_attr_put_u32(req, RTA_MARK, fwmark);
 	err = weft_rtnl_talk(&link->route, req, note_route, &answer);

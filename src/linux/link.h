@@ -38,8 +38,6 @@ WEFT_MUST_CHECK int weft_link_read(struct weft_link *link);
 
 bool weft_link_is_up(const struct weft_link *link);
 uint32_t weft_link_mtu(const struct weft_link *link);
-/* An address of our interface of that family, for ICMP errors; WEFT_NONE if it has none. */
-struct weft_ip weft_link_address(const struct weft_link *link, uint8_t family);
 
 /*
  * No automatic link-local address, no router solicitation, no ICMP redirects. Before the interface
@@ -57,10 +55,12 @@ WEFT_MUST_CHECK int weft_link_set_mtu(unsigned ifindex, uint32_t mtu);
 WEFT_MUST_CHECK int weft_link_limit_gso(unsigned ifindex, uint32_t mtu);
 
 /*
- * Which interface would carry a packet to `ip` with this mark (RTM_GETROUTE)? Returns 0 with the
- * index, or negated errno (-ENETUNREACH). Its own socket: any thread, one at a time.
+ * Which interface would carry a packet to `ip` with this mark, and from `source` (may be NULL: the
+ * kernel chooses)? RTM_GETROUTE. Returns 0 with the index, or negated errno (-ENETUNREACH, also
+ * for an IPv4 source that is not ours). Its own socket: any thread, one at a time.
  */
 WEFT_MUST_CHECK int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip,
-				      uint32_t fwmark, unsigned *ret_ifindex);
+				      const struct weft_ip *source, uint32_t fwmark,
+				      unsigned *ret_ifindex);
 
 #endif
