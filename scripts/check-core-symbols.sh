@@ -32,7 +32,7 @@ bad=$(printf '%s\n' "$undefined" | grep -Ev "$allowed" | grep -Ev "$instruments"
 bad="$bad$(printf '%s\n' "$undefined" | grep -x weft_random || true)"
 if [ -n "$bad" ]; then
 	echo "src/core may not use:" >&2
-	printf '  %s\n' $bad >&2
+	printf '%s\n' "$bad" | sed 's/^/  /' >&2
 	exit 1
 fi
 echo "src/core: $(printf '%s\n' "$undefined" | wc -l) undefined symbols, all allowed"
