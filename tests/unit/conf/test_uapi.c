@@ -57,6 +57,8 @@ static const struct set_case set_cases[] = {
 	{P1 "replace_allowed_ips=no\n", -EINVAL, 2},
 	{P1 "protocol_version=1\n", 0, 0},
 	{P1 "protocol_version=2\n", -EINVAL, 2},
+	{P1 "protocol_version=\n", -EINVAL, 2},
+	{P1 "protocol_version=11\n", -EINVAL, 2},
 	{P1 "preshared_key=" K2 "\n", 0, 0},
 	{P1 "preshared_key=g" K2 "\n", -EINVAL, 2},
 	{P1 "endpoint=192.0.2.1:51820\nendpoint=[2001:db8::1]:1\nendpoint=[fe80::1%eth0]:1\n", 0,
