@@ -57,6 +57,7 @@ def test_decrypted(net, bench, psk, role):
         h.read_initiation(p.receive(noise.INITIATION))
         reply, p.session = h.response()
         p.send(reply)
+        assert p.receive(noise.DATA), "the session was not confirmed"
     assert t.echo(p)
     wire.stop()
     pcap, keylog = net.file("wire.pcap"), net.file("keys")

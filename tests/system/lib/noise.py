@@ -226,7 +226,17 @@ class Peer:
         self.key, self.remote = key or wg.Key(), remote_public
         self.sock = host.socket(family, bind=bind, timeout=5)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.session = None
+        self._session, self._sessions, self._pending = None, {}, []
+
+    @property
+    def session(self):
+        """The newest session. Older ones are kept: the other side may use them for a while."""
+        return self._session
+
+    @session.setter
+    def session(self, session):
+        self._session = session
+        self._sessions[session.local_index] = session
 
     def send(self, message):
         self.sock.sendto(message, self.target)
@@ -268,25 +278,30 @@ class Peer:
         raise AssertionError("no handshake response")
 
     def answer(self, timeout=10.0):
-        """Waits for an initiation and answers it as the responder."""
+        """Waits for an initiation, answers it, and waits for the packet that confirms it."""
         message = self.receive(INITIATION, timeout)
         assert message is not None, "no initiation came"
         h = self.handshake()
         h.read_initiation(message)
         reply, self.session = h.response()
         self.send(reply)
+        # a responder sends nothing before: the session may not be there yet
+        confirmation = self.receive(DATA, timeout)
+        assert confirmation is not None, "the session was not confirmed"
+        self._pending.append(confirmation)
         return self.session
 
     def inner(self, timeout=5.0):
         """The next non-empty inner packet, or None."""
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
-            message = self.receive(DATA, left)
+            message = self._pending.pop(0) if self._pending else self.receive(DATA, left)
             if message is None:
                 return None
+            session = self._sessions.get(int.from_bytes(message[4:8], "little"))
             try:
-                plain = self.session.open(message)[1]
-            except (InvalidTag, AssertionError):
+                plain = session.open(message)[1] if session else None
+            except InvalidTag:
                 continue
             if plain:
                 return plain
