@@ -9,7 +9,8 @@ build=(gcc libc6-dev make meson ninja-build pkgconf libssl-dev libsodium-dev lib
        libcap-ng-dev libjansson-dev)
 demo=(iproute2 iputils-ping nftables iperf3 util-linux procps)
 check=(git clang clang-tidy clang-format libclang-rt-14-dev llvm cppcheck shellcheck mandoc
-       libcmocka-dev valgrind python3 python3-pytest python3-pytest-timeout python3-cryptography
+       libcmocka-dev valgrind python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
+       python3-cryptography
        wireguard-tools wireguard-go tshark tcpdump conntrack ethtool openresolv strace gdb
        qemu-system-x86 busybox-static cpio kmod xz-utils zstd systemd)
 

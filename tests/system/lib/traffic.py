@@ -309,16 +309,18 @@ class Capture:
             self.sock.bind((ifname, 3))
         self.sock.settimeout(0.1)
         self.packets = []
-        self._run = True
+        self._run, self._until = True, 0
         self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
         host.network.defer(self.stop)
 
     def _collect(self):
-        while self._run:
+        while self._run or time.monotonic() < self._until:
             try:
                 data, where = self.sock.recvfrom(65535)
             except TimeoutError:
+                if not self._run:
+                    return  # nothing is left in the socket
                 continue
             except OSError:
                 return
@@ -326,6 +328,7 @@ class Capture:
 
     def stop(self):
         if self._run:
+            self._until = time.monotonic() + 1
             self._run = False
             self._thread.join(5)
             self.sock.close()
