@@ -80,6 +80,17 @@ def test_previous_session_is_still_read(bench):
     assert t.echo(p)
 
 
+def test_answer_under_the_new_session(bench):
+    """A peer that began anew knows no older session: already the first answer is under the new."""
+    t = bench()
+    p = t.peer("10.99.0.1/32")
+    for n in range(20):
+        time.sleep(0.03)
+        p.connect(confirm=False)
+        p.forget()
+        assert t.echo(p, timeout=2), f"lost after {n} rekeys"
+
+
 @pytest.mark.parametrize("server", list(dict.fromkeys([DUT, OTHER])))
 def test_server_restarts(net, pair, server):
     """The server's daemon dies and comes back: the client finds it again by itself."""

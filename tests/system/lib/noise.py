@@ -306,3 +306,7 @@ class Peer:
             if plain:
                 return plain
         return None
+
+    def forget(self):
+        """Only the newest session is left, as after a restart."""
+        self._sessions = {self.session.local_index: self.session}
