@@ -275,11 +275,6 @@ uint64_t weft_device_next_ns(const struct weft_device *dev)
 
 /* ---- counters ---- */
 
-void weft_device_count_drop(struct weft_device *dev, enum weft_drop reason, uint64_t n)
-{
-	weft_drop(dev, reason, n);
-}
-
 void weft_device_stats(const struct weft_device *dev, struct weft_device_stats *ret_stats)
 {
 	memset(ret_stats, 0, sizeof(*ret_stats));

@@ -183,12 +183,6 @@ void weft_peer_clear_allowed(struct weft_device *dev, struct weft_peer *peer);
 void weft_device_clear_sources(struct weft_device *dev);
 void weft_peer_clear_source(struct weft_peer *peer); /* one peer's; any thread, in a batch */
 
-/*
- * Counts a drop that happened around the core (socket, TUN). Any thread, but rare: workers use
- * their own counters (worker.h).
- */
-void weft_device_count_drop(struct weft_device *dev, enum weft_drop reason, uint64_t n);
-
 /* ---- reading; owner ---- */
 
 struct weft_peer_info {

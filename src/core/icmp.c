@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ICMP and ICMPv6 errors (RFC 792, RFC 1191, RFC 1812 4.3.2, RFC 4443) about inner packets. An
+ * ICMP and ICMPv6 errors (RFC 792, RFC 1812 4.3.2, RFC 4443) about inner packets. An
  * IPv4 error quotes what makes it 576 bytes long, an IPv6 error what makes it 1280.
  */
 #include "core/icmp.h"
@@ -20,12 +20,10 @@
 #define PROTO_ICMP   1
 #define PROTO_ICMPV6 58
 
-#define V4_UNREACHABLE      3
-#define V4_CODE_HOST        1
-#define V4_CODE_FRAG_NEEDED 4
-#define V6_UNREACHABLE      1
-#define V6_CODE_ADDRESS     3
-#define V6_TOO_BIG          2
+#define V4_UNREACHABLE  3
+#define V4_CODE_HOST    1
+#define V6_UNREACHABLE  1
+#define V6_CODE_ADDRESS 3
 
 static uint32_t sum_bytes(uint32_t sum, const uint8_t *p, size_t len)
 {
@@ -95,19 +93,7 @@ static bool due_v6(const uint8_t *pkt, const struct weft_inner *in)
 	return due_v6_upper(pkt, in);
 }
 
-/* What to say: `word` is the second half of the ICMP header. */
-struct error {
-	uint8_t type, code;
-	uint32_t word;
-};
-
-static const uint8_t *source(const struct weft_ip *from, const struct weft_inner *in)
-{
-	return from && from->family == in->dst.family ? from->b : in->dst.b;
-}
-
-static size_t build_v4(uint8_t *out, const uint8_t *pkt, const struct weft_inner *in,
-		       const struct weft_ip *from, const struct error *e)
+static size_t build_v4(uint8_t *out, const uint8_t *pkt, const struct weft_inner *in)
 {
 	size_t quote = V4_MAX_ERROR - V4_HEADER - ICMP_HEADER, total;
 	uint8_t *icmp = out + V4_HEADER;
@@ -122,19 +108,17 @@ static size_t build_v4(uint8_t *out, const uint8_t *pkt, const struct weft_inner
 	weft_put_be16(out + 6, 0x4000); /* atomic, so no identification (RFC 6864) */
 	out[8] = 64;
 	out[9] = PROTO_ICMP;
-	memcpy(out + 12, source(from, in), 4);
+	memcpy(out + 12, in->dst.b, 4);
 	memcpy(out + 16, in->src.b, 4);
 	weft_put_be16(out + 10, finish_sum(sum_bytes(0, out, V4_HEADER)));
-	icmp[0] = e->type;
-	icmp[1] = e->code;
-	weft_put_be32(icmp + 4, e->word);
+	icmp[0] = V4_UNREACHABLE;
+	icmp[1] = V4_CODE_HOST;
 	memcpy(icmp + ICMP_HEADER, pkt, quote);
 	weft_put_be16(icmp + 2, finish_sum(sum_bytes(0, icmp, ICMP_HEADER + quote)));
 	return total;
 }
 
-static size_t build_v6(uint8_t *out, const uint8_t *pkt, const struct weft_inner *in,
-		       const struct weft_ip *from, const struct error *e)
+static size_t build_v6(uint8_t *out, const uint8_t *pkt, const struct weft_inner *in)
 {
 	size_t quote = V6_MAX_ERROR - V6_HEADER - ICMP_HEADER, payload;
 	uint8_t *icmp = out + V6_HEADER;
@@ -148,11 +132,10 @@ static size_t build_v6(uint8_t *out, const uint8_t *pkt, const struct weft_inner
 	weft_put_be16(out + 4, (uint16_t)payload);
 	out[6] = PROTO_ICMPV6;
 	out[7] = 64;
-	memcpy(out + 8, source(from, in), 16);
+	memcpy(out + 8, in->dst.b, 16);
 	memcpy(out + 24, in->src.b, 16);
-	icmp[0] = e->type;
-	icmp[1] = e->code;
-	weft_put_be32(icmp + 4, e->word);
+	icmp[0] = V6_UNREACHABLE;
+	icmp[1] = V6_CODE_ADDRESS;
 	memcpy(icmp + ICMP_HEADER, pkt, quote);
 	/* pseudo-header (RFC 8200 8.1) */
 	sum = sum_bytes((uint32_t)payload + PROTO_ICMPV6, out + 8, 32);
@@ -160,33 +143,13 @@ static size_t build_v6(uint8_t *out, const uint8_t *pkt, const struct weft_inner
 	return V6_HEADER + payload;
 }
 
-static size_t build(uint8_t *out, const uint8_t *pkt, size_t len, const struct weft_ip *from,
-		    const struct error *v4, const struct error *v6)
+size_t weft_icmp_unreachable(uint8_t out[WEFT_ICMP_MAX_LEN], const uint8_t *inner, size_t len)
 {
 	struct weft_inner in;
 
-	if (weft_inner_parse(pkt, len, &in) != 0)
+	if (weft_inner_parse(inner, len, &in) != 0)
 		return 0;
 	if (in.version == 4)
-		return due_v4(pkt, &in) ? build_v4(out, pkt, &in, from, v4) : 0;
-	return due_v6(pkt, &in) ? build_v6(out, pkt, &in, from, v6) : 0;
-}
-
-size_t weft_icmp_unreachable(uint8_t out[WEFT_ICMP_MAX_LEN], const uint8_t *inner, size_t len,
-			     const struct weft_ip *from)
-{
-	static const struct error v4 = {.type = V4_UNREACHABLE, .code = V4_CODE_HOST};
-	static const struct error v6 = {.type = V6_UNREACHABLE, .code = V6_CODE_ADDRESS};
-
-	return build(out, inner, len, from, &v4, &v6);
-}
-
-size_t weft_icmp_too_big(uint8_t out[WEFT_ICMP_MAX_LEN], const uint8_t *inner, size_t len,
-			 const struct weft_ip *from, uint32_t mtu)
-{
-	struct error v4 = {.type = V4_UNREACHABLE, .code = V4_CODE_FRAG_NEEDED};
-	struct error v6 = {.type = V6_TOO_BIG, .word = mtu};
-
-	v4.word = mtu > 0xffff ? 0xffff : mtu;
-	return build(out, inner, len, from, &v4, &v6);
+		return due_v4(inner, &in) ? build_v4(out, inner, &in) : 0;
+	return due_v6(inner, &in) ? build_v6(out, inner, &in) : 0;
 }

@@ -183,7 +183,6 @@ static void answer_unreachable(struct weftd *d, struct tx *t, const uint8_t *inn
 			       uint64_t now_ns)
 {
 	static const struct virtio_net_hdr plain;
-	static const struct weft_ip from = {.family = WEFT_NONE};
 	struct iovec iov;
 	size_t n;
 
@@ -193,7 +192,7 @@ static void answer_unreachable(struct weftd *d, struct tx *t, const uint8_t *inn
 	}
 	if (t->icmp_count >= ICMP_PER_SECOND)
 		return;
-	n = weft_icmp_unreachable(t->scratch, inner, len, &from);
+	n = weft_icmp_unreachable(t->scratch, inner, len);
 	if (n == 0)
 		return;
 	t->icmp_count++;
