@@ -189,6 +189,7 @@ void sim_node_start(struct sim_node *n)
 				    .wake = cb_wake};
 
 	n->life++;
+	n->spoofed = 0;
 	if (weft_device_new(&params, &cb, &n->dev) || weft_worker_new(n->dev, &n->worker))
 		sim_fail(n->sim, "node %d does not start", n->id);
 	n->alive = true;
@@ -350,7 +351,7 @@ static void build(const struct sim_message *m, uint64_t id, uint8_t *p)
 		p[i] = payload_byte(id, i);
 }
 
-void sim_offer(struct sim_node *a, struct sim_node *b, size_t len)
+static void offer(struct sim_node *a, struct sim_node *b, int claimed, size_t len)
 {
 	static uint8_t buf[WEFT_DATA_OVERHEAD + SIM_MTU + 16];
 	struct sim *s = a->sim;
@@ -363,8 +364,8 @@ void sim_offer(struct sim_node *a, struct sim_node *b, size_t len)
 
 	if (!a->alive)
 		return;
-	id = new_message(s, a->id, b->id, len, v6);
-	a->pair[b->id].offered++;
+	id = new_message(s, claimed, b->id, len, v6);
+	a->pair[b->id].offered += claimed == a->id;
 	build(&s->messages[id], id, buf + WEFT_DATA_HEADER_LEN);
 	weft_worker_enter(a->worker, s->now);
 	rc = weft_tx_begin(a->worker, buf + WEFT_DATA_HEADER_LEN, len, 1, &tx);
@@ -380,6 +381,17 @@ void sim_offer(struct sim_node *a, struct sim_node *b, size_t len)
 		weft_tx_stage(a->worker, tx.peer, buf + WEFT_DATA_HEADER_LEN, len);
 	weft_worker_leave(a->worker);
 	sim_node_settle(a);
+}
+
+void sim_offer(struct sim_node *a, struct sim_node *b, size_t len)
+{
+	offer(a, b, a->id, len);
+}
+
+void sim_offer_spoofed(struct sim_node *a, struct sim_node *b, struct sim_node *claimed, size_t len)
+{
+	if (claimed != a)
+		offer(a, b, claimed->id, len);
 }
 
 static void accept_data(struct sim_node *n, struct sim_node *from, const struct weft_rx *rx)
@@ -418,6 +430,19 @@ static struct sim_node *node_of(struct sim_node *n, const struct weft_peer *peer
 	sim_fail(n->sim, "node %d: accepted from a key that is nobody's", n->id);
 }
 
+/* Data that was authentic counts for the timers, even if its inner source is refused. */
+static void look_for_spoofed(struct sim_node *n)
+{
+	struct weft_device_stats st;
+
+	weft_device_stats(n->dev, &st);
+	if (st.drops[WEFT_DROP_RX_ALLOWED_IPS] == n->spoofed)
+		return;
+	n->spoofed = st.drops[WEFT_DROP_RX_ALLOWED_IPS];
+	for (int i = 0; i < n->sim->nodes; i++)
+		n->pair[i].data_received_ns = n->sim->now; /* from one of them */
+}
+
 void sim_node_receive(struct sim_node *n, const struct weft_endpoint *from, uint8_t tos,
 		      const uint8_t *pkt, size_t len)
 {
@@ -434,6 +459,8 @@ void sim_node_receive(struct sim_node *n, const struct weft_endpoint *from, uint
 		sim_spy_accepted(n, sender, rx.inner != NULL);
 		if (rx.inner)
 			accept_data(n, sender, &rx);
+	} else if (len > WEFT_DATA_OVERHEAD && pkt[0] == 4) {
+		look_for_spoofed(n);
 	}
 	weft_worker_leave(n->worker);
 	free(copy);

@@ -93,6 +93,7 @@ struct sim_node {
 	uint64_t runs;
 	bool woken;
 	uint64_t datagrams, handshake_datagrams;
+	uint64_t spoofed; /* authentic packets whose inner source was refused */
 	uint64_t events[16];
 	struct sim_pair pair[SIM_MAX_NODES];
 };
@@ -181,6 +182,9 @@ struct weft_peer *sim_peer(struct sim_node *a, struct sim_node *b); /* NULL: non
 
 /* One packet now; or packets at random distances (mean `gap_ns`; 0 stops). */
 void sim_offer(struct sim_node *a, struct sim_node *b, size_t len);
+/* One whose inner source is another node's: it must not come out. */
+void sim_offer_spoofed(struct sim_node *a, struct sim_node *b, struct sim_node *claimed,
+		       size_t len);
 void sim_traffic(struct sim_node *a, struct sim_node *b, uint64_t gap_ns);
 void sim_traffic_both(struct sim_node *a, struct sim_node *b, uint64_t gap_ns);
 

@@ -121,7 +121,10 @@ static void fault_on_pair(struct sim_node *a, struct sim_node *b)
 	static const uint64_t gaps[] = {0,         0,      20 * MS, 200 * MS, S,
 					9500 * MS, 20 * S, 60 * S,  300 * S};
 
-	switch (sim_below(s, 7)) {
+	switch (sim_below(s, 8)) {
+	case 7:
+		sim_offer_spoofed(a, b, any_node(), 200);
+		break;
 	case 0:
 		sim_cut(s, a->id, b->id, true);
 		break;
