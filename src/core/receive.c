@@ -69,10 +69,53 @@ static void authenticated(struct weft_peer *peer, const struct weft_queued *q, u
 	weft_timers_any_traversal(peer, now_ns);
 }
 
+/*
+ * An initiation of ours that awaits its response, while we answer one of theirs. Both sides often
+ * begin at once; if each forgot its own, neither response would count, and where the way there and
+ * back takes longer than the jitter of retries, they could meet again and again. So while there is
+ * no session, both handshakes go on. While there is one, a later try does, as in the kernel: two
+ * new sessions at once would leave no slot for what is still on its way under the old one.
+ */
+struct own_initiation {
+	struct weft_handshake hs;
+	uint32_t index;
+	bool some;
+};
+
+static void set_aside(struct weft_peer *peer, struct own_initiation *own, uint64_t now_ns)
+{
+	const struct weft_keypair *current =
+		atomic_load_explicit(&peer->sessions.current, memory_order_relaxed);
+
+	own->some = peer->has_handshake_index && !weft_keypair_can_send(current, now_ns) &&
+		    peer->handshake.state == WEFT_HANDSHAKE_CREATED_INITIATION;
+	if (!own->some)
+		return;
+	own->hs = peer->handshake;
+	own->index = peer->handshake_index;
+	peer->has_handshake_index = false; /* so that it stays in the table */
+}
+
+static void put_back(struct weft_peer *peer, struct own_initiation *own)
+{
+	struct weft_handshake *hs = &peer->handshake;
+
+	if (own->some) {
+		hs->ephemeral = own->hs.ephemeral;
+		hs->chain = own->hs.chain;
+		memcpy(hs->hash, own->hs.hash, sizeof(hs->hash));
+		hs->state = WEFT_HANDSHAKE_CREATED_INITIATION;
+		peer->handshake_index = own->index;
+		peer->has_handshake_index = true;
+	}
+	weft_wipe(own, sizeof(*own));
+}
+
 static void receive_initiation(struct weft_device *dev, const struct weft_queued *q,
 			       uint64_t now_ns)
 {
 	struct weft_noise_incoming in;
+	struct own_initiation own;
 	enum weft_drop reason;
 	struct weft_peer *peer;
 
@@ -88,13 +131,16 @@ static void receive_initiation(struct weft_device *dev, const struct weft_queued
 		weft_drop(dev, WEFT_DROP_RX_UNKNOWN_PEER, 1);
 		return;
 	}
+	set_aside(peer, &own, now_ns);
 	if (weft_noise_accept_initiation(&dev->noise, &peer->handshake, &in, now_ns, &reason) < 0) {
+		put_back(peer, &own);
 		weft_suspects_note(&dev->suspects, &q->from, now_ns);
 		weft_drop(dev, reason, 1);
 		return;
 	}
 	weft_peer_heard_from(peer, &q->from, now_ns);
 	weft_send_response(peer, now_ns);
+	put_back(peer, &own);
 	authenticated(peer, q, now_ns);
 }
 

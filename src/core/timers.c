@@ -250,7 +250,9 @@ static void expired_new_handshake(struct weft_peer *peer, uint64_t now_ns)
 
 static void expired_zero_keys(struct weft_peer *peer)
 {
-	weft_peer_clear_handshake(peer);
+	/* One under way is new, and is wiped when it ends or is given up. */
+	if (!weft_timer_armed(&peer->timer[WEFT_TIMER_RETRANSMIT]))
+		weft_peer_clear_handshake(peer);
 	weft_sessions_clear(&peer->dev->env, &peer->sessions);
 	peer->up = false;
 	weft_peer_event(peer, WEFT_EVENT_KEYS_ZEROED);
