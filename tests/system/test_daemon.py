@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # weftd as a process: starting, what the caller is told and when, what it is given by environment,
-# signals, what it leaves behind, its rights, and where in its memory keys are.
+# signals, what it logs and leaves behind, its rights, and where in its memory keys are.
 import base64
+import fcntl
 import json
 import os
+import re
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -16,6 +20,7 @@ from lib import proc, traffic, wait, wg
 
 pytestmark = pytest.mark.skipif(wg.DUT != "weftd", reason="about weftd itself")
 WEFTD = wg.PROGRAMS["weftd"]()
+TUNSETIFF, IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x400454ca, 1, 0x1000, 0x4000
 KEPT = 1 << 12 | 1 << 10 | 1 << 14  # CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_IPC_LOCK
 
 
@@ -34,14 +39,17 @@ def background(host, *args, ifname="wg0", **kwargs):
 def test_help_and_version(net):
     h = net.host()
     done = h.run(WEFTD, "--help")
-    assert "usage: weftd" in done.stdout and "WG_TUN_FD" in done.stdout
+    for word in ("usage: weftd", "--foreground", "--log-format", "--no-tun-offload",
+                 "--no-udp-offload", "IFNAME", "WG_TUN_FD", "WG_UAPI_FD", "LOG_LEVEL"):
+        assert word in done.stdout, word
     assert h.run(WEFTD, "-h").stdout == done.stdout
     assert h.run(WEFTD, "--version").stdout.startswith("weftd ")
 
 
 @pytest.mark.parametrize("args", [[], ["a", "b"], ["a/b"], [".."], ["x" * 16], ["--what", "wg0"],
-                                  ["--log-format", "xml", "wg0"], ["--log-format"]],
-                         ids=lambda a: " ".join(a) or "nothing")
+                                  ["--log-format", "xml", "wg0"], ["--log-format"], [""],
+                                  ["."], ["a b"], ["x\n"], ["-f", "a/b"]],
+                         ids=lambda a: repr(" ".join(a)))
 def test_bad_arguments(net, args):
     done = net.host().run(WEFTD, *args, check=False)
     assert done.returncode == 1
@@ -57,6 +65,12 @@ def test_parent_returns_when_wg_can_talk(net):
         assert out.splitlines()[-1] == "0x5"
     assert sorted(h.run("wg", "show", "interfaces").stdout.split()) == \
         [f"wg{i}" for i in range(5)]
+    for i in range(8):  # and gone at once when it ends, to begin again
+        background(h, ifname="again")
+        pid = wg.pid_of_socket(h, "again")
+        os.kill(pid, signal.SIGINT if i % 2 else signal.SIGTERM)
+        wait.until(lambda: gone(pid), "it ends")
+        assert not os.path.exists(h.path("/run/wireguard/again.sock"))
 
 
 def test_background(net):
@@ -182,6 +196,32 @@ def test_given_descriptors(net, foreground):
         assert p.wait(10) == 0
 
 
+@pytest.mark.parametrize("flags", [IFF_NO_PI, IFF_NO_PI | IFF_VNET_HDR], ids=["plain", "vnet"])
+def test_given_tun_carries_traffic(net, flags):
+    """A given descriptor works with vnet headers and without."""
+    a, b = net.wire(["192.0.2.1/24"], ["192.0.2.2/24"])
+    with a.inside():
+        tun = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", b"wg0", IFF_TUN | flags))
+    os.set_inheritable(tun, True)
+    with open(net.file("log"), "w") as out:
+        proc = a.popen(WEFTD, "-f", "wg0", stdout=out, stderr=out, pass_fds=(tun,),
+                       env=dict(os.environ, WG_TUN_FD=str(tun)))
+    os.close(tun)
+    wait.until(lambda: wg.pid_of_socket(a, "wg0"), "it listens")
+    key, wb = wg.Key(), wg.Daemon(b, "weftd").setup(["10.99.0.2/24"], port=51820)
+    a.run("wg", "set", "wg0", "listen-port", 51820, "private-key", "/dev/stdin", "peer",
+          wb.key.public64, "allowed-ips", "10.99.0.2/32", "endpoint", "192.0.2.2:51820",
+          input=key.private64 + "\n")
+    a.ip("addr add 10.99.0.1/24 dev wg0", "link set wg0 mtu 1420", "link set wg0 up")
+    wb.peer(key, ["10.99.0.1/32"])
+    traffic.until_reaches(a, "10.99.0.2")
+    traffic.tcp(a, b, "10.99.0.2", 4 << 20)
+    traffic.tcp(b, a, "10.99.0.1", 4 << 20)
+    proc.send_signal(signal.SIGTERM)
+    assert proc.wait(10) == 0
+
+
 @pytest.mark.parametrize("name", ["WG_TUN_FD", "WG_UAPI_FD"])
 @pytest.mark.parametrize("value", ["x", "-1", "99", "0"])
 def test_bad_descriptors(net, name, value):
@@ -215,6 +255,40 @@ def test_log_level(net, level, words):
     assert all(f"event={w}" in text for w in words)
     if not words:
         assert text == ""
+
+
+# ---- log ----
+
+def test_log(pair):
+    """Lifecycle events are told, with interface and peer; keys are not."""
+    p = pair("weftd", "weftd", args_a=("--log-format", "json"), args_b=("--log-format", "text"),
+             psk=wg.psk()).connect()
+    p.a.ip("addr add 192.0.2.77/24 dev eth0", "addr del 192.0.2.1/24 dev eth0")
+    traffic.until_reaches(p.a, p.b4)
+    wait.until(lambda: "192.0.2.77" in p.wb.log(), "the move is told")
+    lines = [json.loads(x) for x in p.wa.log().splitlines()]
+    assert lines and all(isinstance(x, dict) for x in lines)
+    assert any("wg0" in json.dumps(x) for x in lines)
+    short = p.wb.key.public64[:4]
+    assert any(short in json.dumps(x) for x in lines), "no line about the peer"
+    assert all(re.search(r"\w+=", x) for x in p.wb.log().splitlines() if x.strip())
+    for d in (p.wa, p.wb):
+        psks = [x["preshared_key"] for x in d.get()[1].values()]
+        for secret in (d.key.private_hex, d.key.private64, *psks):
+            assert secret not in d.log()
+
+
+def test_log_is_rate_limited(bench):
+    """What packets can trigger does not fill the log."""
+    t = bench()
+    p = t.peer("10.50.0.0/16")
+    socks = [t.x.socket(bind=("192.0.2.1", 0)) for _ in range(2)]
+    for n in range(2000):  # the endpoint moves with every packet
+        socks[n % 2].sendto(p.session.data(), p.target)
+        if n % 50 == 0:
+            time.sleep(0.001)
+    assert t.w.get()[1]
+    assert len(t.w.log().splitlines()) < 300, len(t.w.log().splitlines())
 
 
 # ---- end ----
@@ -323,6 +397,52 @@ def test_set_is_all_or_nothing(net):
     assert d.get() == before
 
 
+def test_no_ipv6_stack(net):
+    """Without IPv6 sockets: IPv4 only, and no complaint that matters."""
+    if shutil.which("cc") is None:
+        pytest.skip("no compiler")
+    a, b = net.wire(["192.0.2.1/24"], ["192.0.2.2/24"])
+    shim = net.file("nov6.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", shim, "-x", "c", "-"], check=True, text=True,
+                   input="""
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <errno.h>
+        #include <sys/socket.h>
+        int socket(int domain, int type, int protocol)
+        {
+            int (*real)(int, int, int) = dlsym(RTLD_NEXT, "socket");
+            if (domain == AF_INET6) {
+                errno = EAFNOSUPPORT;
+                return -1;
+            }
+            return real(domain, type, protocol);
+        }""")
+    wa = wg.Daemon(a, "weftd", env={"LD_PRELOAD": shim, "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    wa.setup(["10.99.0.1/24"])
+    wb = wg.Daemon(b, "weftd").setup(["10.99.0.2/24"], port=51820)
+    wa.peer(wb.key, ["10.99.0.2/32"], endpoint="192.0.2.2:51820")
+    wb.peer(wa.key, ["10.99.0.1/32"])
+    traffic.until_reaches(a, "10.99.0.2")
+    wa.wg("set", "listen-port", "7000")
+    assert wa.port() == 7000
+    traffic.until_reaches(a, "10.99.0.2")
+    assert ":7000" not in a.run("ss", "-Huln6").stdout
+
+
+def test_many_interfaces(net):
+    """Several daemons on one host do not disturb each other."""
+    host = net.host()
+    daemons = [wg.Daemon(host, "weftd", ifname=f"wg{n}", wait_ready=False) for n in range(5)]
+    for n, w in enumerate(daemons):
+        w.wait_ready()
+        w.setup([f"10.{n}.0.1/24"], port=6000 + n)
+    assert len(host.run("wg", "show", "interfaces").stdout.split()) == 5
+    assert daemons[2].stop() == 0
+    assert sorted(host.run("wg", "show", "interfaces").stdout.split()) == ["wg0", "wg1", "wg3",
+                                                                           "wg4"]
+
+
 # ---- rights ----
 
 def test_rights(net):
@@ -337,6 +457,16 @@ def test_rights(net):
     with open(f"/proc/{d.proc.pid}/limits") as f:
         core = [x for x in f if x.startswith("Max core file size")][0].split()
     assert core[4] == core[5] == "0"
+
+
+def test_what_needs_rights_still_works(bench):
+    t = bench()
+    p = t.peer("10.99.0.1/32")
+    t.w.wg("set", "fwmark", "7")
+    t.w.wg("set", "listen-port", "600")
+    t.b.ip("link set wg0 mtu 1300")
+    p.target = ("192.0.2.2", 600)
+    assert t.echo(p)
 
 
 def test_low_port(net):
