@@ -131,6 +131,21 @@ static void ask_handshake(struct weft_worker *w, struct weft_peer *peer)
 
 /* ---- out ---- */
 
+/*
+ * A next keypair that is confirmed is as good as current, though the owner has not yet moved it:
+ * an other side that started anew knows no older one, and this may be the answer to its first
+ * packet.
+ */
+static struct weft_keypair *sending_keypair(struct weft_peer *peer)
+{
+	struct weft_keypair *next =
+		atomic_load_explicit(&peer->sessions.next, memory_order_acquire);
+
+	if (next && atomic_load_explicit(&next->confirmed, memory_order_acquire))
+		return next;
+	return atomic_load_explicit(&peer->sessions.current, memory_order_acquire);
+}
+
 int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len, unsigned n_pkts,
 		  struct weft_tx *ret_tx)
 {
@@ -163,7 +178,7 @@ int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len, unsig
 	 * anew knows no other. Looked at first, or else it could slip into that place between.
 	 */
 	next = atomic_load_explicit(&peer->sessions.next, memory_order_acquire);
-	ret_tx->keypair = atomic_load_explicit(&peer->sessions.current, memory_order_acquire);
+	ret_tx->keypair = sending_keypair(peer);
 	if (!weft_keypair_can_send(ret_tx->keypair, w->now_ns))
 		return WEFT_E_NO_SESSION;
 	if (next && is_set(&next->confirmed) && weft_keypair_can_send(next, w->now_ns))
