@@ -11,7 +11,7 @@ demo=(iproute2 iputils-ping nftables iperf3 util-linux procps)
 check=(git clang clang-tidy clang-format libclang-rt-14-dev llvm cppcheck shellcheck mandoc
        libcmocka-dev valgrind python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
        python3-cryptography
-       wireguard-tools wireguard-go tshark tcpdump conntrack ethtool openresolv strace gdb
+       wireguard-tools wireguard-go tshark tcpdump conntrack ethtool openresolv
        qemu-system-x86 busybox-static cpio kmod xz-utils zstd systemd)
 
 case "${1:-}" in
