@@ -134,7 +134,7 @@ static void ask_handshake(struct weft_worker *w, struct weft_peer *peer)
 /*
  * A next keypair that is confirmed is as good as current, though the owner has not yet moved it:
  * an other side that started anew knows no older one, and this may be the answer to its first
- * packet.
+ * packet. Looked at first, or else it could slip into the current one's place between.
  */
 static struct weft_keypair *sending_keypair(struct weft_peer *peer)
 {
@@ -150,7 +150,6 @@ int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len, unsig
 		  struct weft_tx *ret_tx)
 {
 	struct weft_device *dev = w->dev;
-	struct weft_keypair *next;
 	struct weft_inner parsed;
 	struct weft_peer *peer;
 
@@ -173,17 +172,8 @@ int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len, unsig
 		return WEFT_E_NO_ENDPOINT;
 	}
 	ret_tx->peer = peer;
-	/*
-	 * A confirmed next one is used before the owner has put it in its place: a peer that began
-	 * anew knows no other. Looked at first, or else it could slip into that place between.
-	 */
-	next = atomic_load_explicit(&peer->sessions.next, memory_order_acquire);
 	ret_tx->keypair = sending_keypair(peer);
-	if (!weft_keypair_can_send(ret_tx->keypair, w->now_ns))
-		return WEFT_E_NO_SESSION;
-	if (next && is_set(&next->confirmed) && weft_keypair_can_send(next, w->now_ns))
-		ret_tx->keypair = next;
-	return 0;
+	return weft_keypair_can_send(ret_tx->keypair, w->now_ns) ? 0 : WEFT_E_NO_SESSION;
 }
 
 size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len)
