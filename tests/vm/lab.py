@@ -13,6 +13,7 @@ import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -307,14 +308,20 @@ def initiation_with_mac1(public_key_bytes):
 def flood(address, port, source, public_key_hex, per_second):
     """Sends such initiations until it is killed. Runs as a process of its own, see Flood."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((source, 0))
+    sock.bind((source, 0) if source != "many" else ("", 0))
     message = initiation_with_mac1(bytes.fromhex(public_key_hex))
     burst = max(1, per_second // 100)
     due = time.monotonic()
+    count = 0
     while True:
         for _ in range(burst):
+            count += 1
+            control = []
+            if source == "many":  # of loopback's sixteen million addresses, another each time
+                info = struct.pack("!i4s4x", 0, struct.pack("!I", 0x7F010000 + count % 4000000))
+                control = [(socket.IPPROTO_IP, 8, info)]  # IP_PKTINFO
             try:
-                sock.sendto(message, (address, port))
+                sock.sendmsg([message], control, 0, (address, port))
             except OSError:
                 pass  # the other side's port is not open, or the queue is full
         due = max(due + 0.01, time.monotonic() - 0.1)
