@@ -476,8 +476,9 @@ keep() {
 
 enter() {
 	local host=${1:-}
+	[ -e "$state" ] || die "no demo stands here: make demo KEEP=1 makes one that stays"
 	if [ -z "$host" ] || [ ! -e "$state/$host/net" ]; then
-		die "no such host here: '$host'. KEEP=1 makes a demo that stays"
+		die "--enter: no such host: '$host' (there are ${hosts[*]} nat internet)"
 	fi
 	shift
 	# shellcheck source=/dev/null
@@ -485,6 +486,10 @@ enter() {
 	export PATH="${weft%/*}:$PATH" PS1="weft-demo $host# "
 	[ $# -gt 0 ] || set -- bash --norc
 	on "$host" "$@"
+}
+
+usage() {
+	sed -n '/^#   [^ ]*.*scripts\/demo/s/^#   //p' "${BASH_SOURCE[0]}"
 }
 
 main() {
@@ -503,8 +508,13 @@ main() {
 		echo "weft demo: taken away"
 		exit 0
 		;;
+	-h | --help)
+		usage
+		exit 0
+		;;
 	*)
-		sed -n '/^#   scripts/s/^#   //p' "${BASH_SOURCE[0]}" >&2
+		echo "weft demo: '$1' is not an option" >&2
+		usage >&2
 		exit 2
 		;;
 	esac
