@@ -16,6 +16,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 OUT = TOP / "build" / "check-logs"
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-rfE", "--tb=short", "-p", "no:cacheprovider"]
+# three at once: they wait more than they compute
+SYSTEM = ["tests/system", "-n", "3", "--dist", "loadgroup"]
 passed = failed = skipped = 0
 notes = []
 
@@ -180,20 +182,22 @@ def stage_fuzz():
 def stage_system():
     """real tunnels in namespaces"""
     if check_build():
-        pytest("system", ["tests/system"], {"WEFT_BUILD": str(TOP / "build/check")})
+        env = {"WEFT_BUILD": str(TOP / "build/check")}
+        pytest("system", [*SYSTEM, "--ignore=tests/system/test_flood.py"], env)
+        pytest("system, flooded", ["tests/system/test_flood.py"], env)
 
 
 def stage_system_asan():
     """the system tests that handle packets and texts, with weftd and weft under ASan and UBSan"""
     if asan_build():
-        pytest("system (ASan, UBSan)", ["tests/system", "-m", "asan"],
+        pytest("system (ASan, UBSan)", [*SYSTEM, "-m", "asan"],
                {"WEFT_BUILD": str(TOP / "build/asan"), **SAN})
 
 
 def stage_system_tsan():
     """the system tests that move traffic while things change, with weftd under TSan"""
     if tsan_build():
-        pytest("system (TSan)", ["tests/system", "-m", "tsan"],
+        pytest("system (TSan)", [*SYSTEM, "-m", "tsan"],
                {"WEFT_BUILD": str(TOP / "build/tsan"), **SAN})
 
 
