@@ -23,11 +23,10 @@ deps:
 deps-check:
 	@scripts/deps.sh check
 
-# PREFIX counts when the tree is first set up; `make clean` forgets it.
 $(BUILD)/build.ninja:
 	@mkdir -p build
 	@meson setup $(BUILD) --buildtype=release -Ddebug=true -Dtests=disabled \
-		--prefix=$(or $(PREFIX),/usr/local) >build/setup.log || { cat build/setup.log; exit 1; }
+		>build/setup.log || { cat build/setup.log; exit 1; }
 
 build: deps $(BUILD)/build.ninja
 	@echo 'weft: building $(BUILD)'
@@ -48,7 +47,10 @@ bench: deps-check build
 fuzz: deps-check
 	@scripts/fuzz.sh $(or $(SECONDS),600)
 
+# The prefix is set each time, so that it is what is asked for now, not what the tree began with.
 install: build
+	@meson configure $(BUILD) --prefix=$(or $(PREFIX),/usr/local) >/dev/null
+	@ninja -C $(BUILD) --quiet >/dev/null
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(DESTDIR))
 
 format:
