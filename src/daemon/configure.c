@@ -199,17 +199,21 @@ static int plan_memory(struct weftd *d, struct plan *plan)
 {
 	const struct weft_conf_device *c = plan->change;
 	size_t new_peers = 0, new_ips = 0, most = 0;
+	bool removes = false;
 	int rc;
 
 	for (size_t i = 0; i < c->n_peers; i++) {
 		const struct weft_conf_peer *p = &c->peers[i];
 		struct weft_peer *have = weft_peer_find(d->dev, p->public_key);
 
-		if (p->has & WEFT_PEER_REMOVE)
+		if (p->has & WEFT_PEER_REMOVE) {
+			removes = true;
 			continue;
+		}
 		if (!have && (p->has & WEFT_PEER_UPDATE_ONLY))
 			continue;
-		if (!have)
+		/* a removed peer may come again further down, and its memory not be free by then */
+		if (!have || removes)
 			new_peers++;
 		new_ips += p->n_allowed_ips;
 		if (p->n_allowed_ips > most)

@@ -7,6 +7,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 int weft_priv_udp_open(struct weft_udp *ret_udp, uint16_t port, uint32_t fwmark, bool offload)
@@ -64,5 +65,11 @@ int weft_priv_drop(void)
 	/* No core dump, and no ptrace by processes of the same user. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
+	/*
+	 * Configuration texts with keys pass through the heap: no page goes to swap. Without the
+	 * capability a limit would apply, and later mappings would fail at it.
+	 */
+	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_IPC_LOCK))
+		(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	return 0;
 }

@@ -16,8 +16,8 @@ WEFT_MUST_CHECK int weft_priv_udp_set_fwmark(struct weft_udp *udp, uint32_t fwma
 
 /*
  * Drops every capability but the three above, from all sets and the bounding set, sets
- * no_new_privs and makes the process undumpable. Call when set-up is done, before packets are
- * read. 0 or negated errno.
+ * no_new_privs, makes the process undumpable, and, with CAP_IPC_LOCK, locks all its memory as it
+ * is touched. Call when set-up is done, before packets are read. 0 or negated errno.
  */
 WEFT_MUST_CHECK int weft_priv_drop(void);
 
