@@ -115,6 +115,16 @@ static void bad_key_file(const struct weft_cli *cli, const char *path, size_t le
 		weft_cli_error(cli, "%s:1:1: expected a key of 44 characters of base64", path);
 }
 
+/* A key on the command line instead of a file's name must not be printed. */
+static bool is_key_itself(const char *path)
+{
+	uint8_t key[WEFT_KEY_LEN];
+	bool yes = weft_key_from_base64(key, path, strlen(path)) == 0;
+
+	weft_wipe(key, sizeof(key));
+	return yes;
+}
+
 bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft_secret *ret_key)
 {
 	struct weft_text text = {0};
@@ -123,6 +133,9 @@ bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft
 
 	if (rc == WEFT_E_LIMIT) {
 		bad_key_file(cli, path, text.len, WEFT_KEY_BASE64_LEN + 1);
+	} else if (rc && !cli->as_wg && is_key_itself(path)) {
+		weft_cli_error(cli, "expected the name of a file that holds the key, found a key "
+				    "(now in the shell's history: better make a new one)");
 	} else if (rc) {
 		weft_cli_failed(cli, cli->as_wg ? "fopen" : path, rc);
 	} else if (text.len == 0) { /* /dev/null clears a key */

@@ -388,6 +388,14 @@ def test_key_files(tools, content, code):
             assert len(content) < 5 or content[:-2] not in ours[2]
 
 
+@pytest.mark.parametrize("before", [["private-key"], ["peer", K2.public64, "preshared-key"]])
+def test_a_key_in_place_of_its_file_is_not_shown(tools, before):
+    fake = Fake(tools, "f1", "errno=0\n\n")
+    code, out, err = tools.weft("set", "f1", *before, K1.private64)
+    assert (code, out) == (1, "") and "name of a file" in err and K1.private64 not in err
+    assert not fake.requests()
+
+
 def test_signed_allowed_ips(tools):
     """Newer than Debian's wg: + and - change the list instead of replacing it."""
     fake = Fake(tools, "f1", "errno=0\n\n")
