@@ -42,10 +42,15 @@ def nothing_is_left():
     assert traces() == []
 
 
+def hear_interrupts():
+    """What runs in the background of a script begins with SIGINT ignored, and hands that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def demo(*args, **env):
-    # pylint: disable=consider-using-with
+    # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
     return subprocess.Popen([DEMO, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True,
+                            stderr=subprocess.STDOUT, text=True, preexec_fn=hear_interrupts,
                             env=dict(os.environ, **env, **dict([MARK.split("=")])))
 
 
