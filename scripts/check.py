@@ -183,8 +183,9 @@ def stage_system():
     """real tunnels in namespaces"""
     if check_build():
         env = {"WEFT_BUILD": str(TOP / "build/check")}
-        pytest("system", [*SYSTEM, "--ignore=tests/system/test_flood.py"], env)
-        pytest("system, flooded", ["tests/system/test_flood.py"], env)
+        alone = ["tests/system/test_flood.py", "tests/system/test_demo.py"]
+        pytest("system", [*SYSTEM, *(f"--ignore={f}" for f in alone)], env)
+        pytest("system, floods and the demo", alone, env)
 
 
 def stage_system_asan():

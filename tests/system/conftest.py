@@ -37,9 +37,6 @@ def pytest_collection_modifyitems(config, items):
         for mark, modules in SANITIZED.items():
             if item.module.__name__ in modules and not item.get_closest_marker("slow"):
                 item.add_marker(mark)
-    for item in items:  # a machine has room for one demo
-        if item.module.__name__ == "test_demo":
-            item.add_marker(pytest.mark.xdist_group("demo"))
     # the longest first, so that parallel runs end together
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

@@ -11,6 +11,9 @@ import time
 
 import pytest
 
+# a machine has room for one demo
+pytestmark = pytest.mark.xdist_group("demo")
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DEMO = str(ROOT / "scripts" / "demo.sh")
 STATE = pathlib.Path("/run/weft-demo")
