@@ -27,16 +27,22 @@ def public(net, name, n):
     return host
 
 
-def test_one_side(net, impls):
-    """Behind a NAT that forgets after 3 s: the keepalive keeps it open from outside."""
+def one_behind_nat(net, impls):
+    """a behind a NAT with a keepalive of 1 s, and b in public, which learns where a is."""
     make_core(net)
-    a, _ = behind_nat(net, "a", 1)
+    a, nat = behind_nat(net, "a", 1)
     b = public(net, "b", 2)
     wa, wb = wg.Daemon(a, impls[0]), wg.Daemon(b, impls[1])
     wa.setup(["10.99.0.1/24"])
     wb.setup(["10.99.0.2/24"], port=51820)
     wb.peer(wa.key, ["10.99.0.1/32"])
     wa.peer(wb.key, ["10.99.0.2/32"], endpoint="203.0.113.2:51820", keepalive=1)
+    return nat, b, wa, wb
+
+
+def test_one_side(net, impls):
+    """Behind a NAT that forgets after 3 s: the keepalive keeps it open from outside."""
+    _, b, wa, wb = one_behind_nat(net, impls)
     # nobody pings from a: the keepalive alone opens the way
     wait.until(lambda: traffic.reaches(b, "10.99.0.1"), "b reaches a by itself", 15)
     assert wb.endpoint_of(wa.key).startswith("203.0.113.1:")
@@ -48,14 +54,7 @@ def test_one_side(net, impls):
 
 def test_mapping_forgotten(net, impls):
     """The translator forgets and then maps to another port: recovered by the next keepalive."""
-    make_core(net)
-    a, nat = behind_nat(net, "a", 1)
-    b = public(net, "b", 2)
-    wa, wb = wg.Daemon(a, impls[0]), wg.Daemon(b, impls[1])
-    wa.setup(["10.99.0.1/24"])
-    wb.setup(["10.99.0.2/24"], port=51820)
-    wb.peer(wa.key, ["10.99.0.1/32"])
-    wa.peer(wb.key, ["10.99.0.2/32"], endpoint="203.0.113.2:51820", keepalive=1)
+    nat, b, wa, wb = one_behind_nat(net, impls)
     wait.until(lambda: traffic.reaches(b, "10.99.0.1"), "b reaches a", 15)
     handshake = wb.handshake_time(wa.key)
     for _ in range(3):
