@@ -5,6 +5,7 @@
  */
 #include "core/keypair.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #define ENTRIES_PER_PEER (WEFT_KEYPAIR_SLOTS + 1) /* the handshake has an index too */
@@ -190,6 +191,30 @@ bool weft_keypair_can_send(const struct weft_keypair *kp, uint64_t now_ns)
 	       now_ns < kp->born_ns + WEFT_REJECT_AFTER_NS;
 }
 
+/*
+ * Takes `n` counters, the first of which is returned. Past the end this cannot wrap: every worker
+ * there can be would have to miss the flag, with a full batch each.
+ */
+static_assert(WEFT_EPOCH_MAX_WORKERS * WEFT_BATCH_MAX < WEFT_REPLAY_BITS, "no counter twice");
+
+static uint64_t take_counters(struct weft_keypair *kp, unsigned n)
+{
+	uint64_t first = atomic_fetch_add_explicit(&kp->send_counter, n, memory_order_relaxed);
+
+	if (first >= WEFT_REJECT_AFTER_MESSAGES || WEFT_REJECT_AFTER_MESSAGES - first < n)
+		atomic_store_explicit(&kp->send_valid, false, memory_order_relaxed);
+	return first;
+}
+
+/* Header and padding. */
+static void frame(const struct weft_keypair *kp, uint8_t *buf, uint64_t counter, size_t inner_len,
+		  size_t padded_len)
+{
+	weft_message_write_data(buf, kp->remote_index, counter);
+	if (padded_len > inner_len)
+		memset(buf + WEFT_DATA_HEADER_LEN + inner_len, 0, padded_len - inner_len);
+}
+
 int weft_keypair_seal(struct weft_keypair *kp, struct weft_crypto *c, uint8_t *buf,
 		      size_t inner_len, size_t padded_len)
 {
@@ -197,23 +222,47 @@ int weft_keypair_seal(struct weft_keypair *kp, struct weft_crypto *c, uint8_t *b
 
 	if (!atomic_load_explicit(&kp->send_valid, memory_order_relaxed))
 		return WEFT_E_NO_SESSION;
-	/* Past the end this cannot wrap: 2^13 more calls would have to miss the flag. */
-	counter = atomic_fetch_add_explicit(&kp->send_counter, 1, memory_order_relaxed);
-	if (counter >= WEFT_REJECT_AFTER_MESSAGES) {
-		atomic_store_explicit(&kp->send_valid, false, memory_order_relaxed);
+	counter = take_counters(kp, 1);
+	if (counter >= WEFT_REJECT_AFTER_MESSAGES)
 		return WEFT_E_NO_SESSION;
-	}
-	weft_message_write_data(buf, kp->remote_index, counter);
-	if (padded_len > inner_len)
-		memset(buf + 16 + inner_len, 0, padded_len - inner_len);
-	return weft_aead_seal(c, &kp->send_key, counter, NULL, 0, buf + 16, buf + 16, padded_len);
+	frame(kp, buf, counter, inner_len, padded_len);
+	buf += WEFT_DATA_HEADER_LEN;
+	return weft_aead_seal(c, &kp->send_key, counter, NULL, 0, buf, buf, padded_len);
 }
 
-int weft_keypair_open(struct weft_keypair *kp, struct weft_crypto *c, uint8_t *pkt, size_t len,
-		      uint64_t now_ns, enum weft_drop *ret_reason)
+unsigned weft_keypair_seal_many(struct weft_keypair *kp, struct weft_crypto *c,
+				struct weft_tx_item *items, unsigned n, uint32_t mtu)
 {
-	uint64_t counter = weft_message_read_data(pkt).counter;
+	struct weft_aead_msg msgs[WEFT_BATCH_MAX];
+	unsigned usable = 0, sealed = 0;
+	uint64_t first = 0;
 
+	if (atomic_load_explicit(&kp->send_valid, memory_order_relaxed)) {
+		first = take_counters(kp, n);
+		if (first < WEFT_REJECT_AFTER_MESSAGES)
+			usable = WEFT_REJECT_AFTER_MESSAGES - first < n
+					 ? (unsigned)(WEFT_REJECT_AFTER_MESSAGES - first)
+					 : n;
+	}
+	for (unsigned i = 0; i < usable; i++) {
+		size_t padded = weft_padded_len(items[i].inner_len, mtu);
+		uint8_t *text = items[i].buf + WEFT_DATA_HEADER_LEN;
+
+		frame(kp, items[i].buf, first + i, items[i].inner_len, padded);
+		msgs[i] = (struct weft_aead_msg){
+			.counter = first + i, .in = text, .out = text, .len = padded};
+		items[i].len = padded + WEFT_DATA_OVERHEAD;
+	}
+	if (usable)
+		sealed = (unsigned)weft_aead_seal_many(c, &kp->send_key, msgs, usable);
+	for (unsigned i = 0; i < n; i++)
+		items[i].result = i < usable ? msgs[i].result : WEFT_E_NO_SESSION;
+	return sealed;
+}
+
+int weft_keypair_may_open(const struct weft_keypair *kp, uint64_t counter, uint64_t now_ns,
+			  enum weft_drop *ret_reason)
+{
 	if (now_ns >= kp->born_ns + WEFT_REJECT_AFTER_NS || counter >= WEFT_REJECT_AFTER_MESSAGES) {
 		*ret_reason = WEFT_DROP_RX_EXPIRED;
 		return WEFT_E_DROP;
@@ -222,6 +271,17 @@ int weft_keypair_open(struct weft_keypair *kp, struct weft_crypto *c, uint8_t *p
 		*ret_reason = WEFT_DROP_RX_REPLAY;
 		return WEFT_E_DROP;
 	}
+	return 0;
+}
+
+int weft_keypair_open(struct weft_keypair *kp, struct weft_crypto *c, uint8_t *pkt, size_t len,
+		      uint64_t now_ns, enum weft_drop *ret_reason)
+{
+	uint64_t counter = weft_message_read_data(pkt).counter;
+	int r = weft_keypair_may_open(kp, counter, now_ns, ret_reason);
+
+	if (r < 0)
+		return r;
 	if (weft_aead_open(c, &kp->recv_key, counter, NULL, 0, pkt + 16, pkt + 16, len - 16) < 0) {
 		*ret_reason = WEFT_DROP_RX_AUTH;
 		return WEFT_E_DROP;

@@ -108,6 +108,21 @@ WEFT_MUST_CHECK int weft_keypair_seal(struct weft_keypair *kp, struct weft_crypt
 				      size_t inner_len, size_t padded_len);
 
 /*
+ * Many packets, padded for `mtu`, with one step of the counter and one setting of the key: fills
+ * `len` and `result` (as above) of each. `n` is at most WEFT_BATCH_MAX. Returns how many were
+ * sealed.
+ */
+unsigned weft_keypair_seal_many(struct weft_keypair *kp, struct weft_crypto *c,
+				struct weft_tx_item *items, unsigned n, uint32_t mtu);
+
+/*
+ * What can be said of a data message before it is opened: 0, or WEFT_E_DROP with `*ret_reason`
+ * WEFT_DROP_RX_EXPIRED or _RX_REPLAY. Changes nothing. Any thread in a batch.
+ */
+WEFT_MUST_CHECK int weft_keypair_may_open(const struct weft_keypair *kp, uint64_t counter,
+					  uint64_t now_ns, enum weft_drop *ret_reason);
+
+/*
  * Opens a data message of at least 32 bytes in place: the inner packet, padded, lies at pkt + 16
  * and has len - 32 bytes. Returns 0; or WEFT_E_DROP with `*ret_reason` WEFT_DROP_RX_EXPIRED,
  * _RX_REPLAY or _RX_AUTH. The window is looked at before, and committed to after authentication.

@@ -101,6 +101,9 @@ struct weft_worker {
 	struct weft_crypto *crypto;
 	uint64_t now_ns;
 	unsigned slot;
+	/* The last receiver index that was looked up in this batch, and what it led to. */
+	const struct weft_index_entry *rx_entry; /* NULL: none */
+	uint32_t rx_index;
 	/* Received bytes not yet added to the peer; the endpoint last seen to be the peer's own. */
 	struct weft_peer *rx_peer;
 	uint64_t rx_bytes;

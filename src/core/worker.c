@@ -89,6 +89,7 @@ void weft_worker_enter(struct weft_worker *w, uint64_t now_ns)
 void weft_worker_leave(struct weft_worker *w)
 {
 	flush_rx(w);
+	w->rx_entry = NULL;
 	weft_epoch_leave(&w->dev->epoch, w->slot);
 }
 
@@ -190,19 +191,35 @@ static uint8_t inner_ecn(const uint8_t *inner, size_t len)
 	return weft_ecn_encap(inner[0] >> 4 == 4 ? inner[1] : (uint8_t)(inner[1] >> 4));
 }
 
+unsigned weft_tx_seal_many(struct weft_worker *w, struct weft_tx *tx, struct weft_tx_item *items,
+			   unsigned n)
+{
+	uint32_t mtu = atomic_load_explicit(&w->dev->mtu, memory_order_relaxed);
+	unsigned sealed = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		items[i].tos = inner_ecn(items[i].buf + WEFT_DATA_HEADER_LEN, items[i].inner_len);
+	for (unsigned i = 0; i < n; i += WEFT_BATCH_MAX) {
+		unsigned some = n - i < WEFT_BATCH_MAX ? n - i : WEFT_BATCH_MAX;
+
+		sealed += weft_keypair_seal_many(tx->keypair, w->crypto, items + i, some, mtu);
+	}
+	for (unsigned i = 0; sealed < n && i < n; i++) {
+		if (items[i].result < 0 && items[i].result != WEFT_E_NO_SESSION)
+			items[i].result = dropped(w, WEFT_DROP_TX_CRYPTO);
+	}
+	return sealed;
+}
+
 int weft_tx_seal(struct weft_worker *w, struct weft_tx *tx, uint8_t *buf, size_t inner_len,
 		 size_t *ret_len, uint8_t *ret_tos)
 {
-	size_t len = weft_tx_datagram_len(w, inner_len);
-	uint8_t tos = inner_ecn(buf + WEFT_DATA_HEADER_LEN, inner_len);
-	int r = weft_keypair_seal(tx->keypair, w->crypto, buf, inner_len, len - WEFT_DATA_OVERHEAD);
+	struct weft_tx_item item = {.buf = buf, .inner_len = inner_len};
 
-	if (r == WEFT_E_NO_SESSION)
-		return r;
-	if (r < 0)
-		return dropped(w, WEFT_DROP_TX_CRYPTO);
-	*ret_len = len;
-	*ret_tos = tos;
+	if (!weft_tx_seal_many(w, tx, &item, 1))
+		return item.result;
+	*ret_len = item.len;
+	*ret_tos = item.tos;
 	return 0;
 }
 
@@ -354,24 +371,119 @@ static int check_inner(struct weft_worker *w, struct weft_peer *peer, uint8_t *i
 	return 0;
 }
 
-static int receive_data(struct weft_worker *w, const struct weft_endpoint *from, uint8_t tos,
-			uint8_t *pkt, size_t len, struct weft_rx *ret_rx)
+/* Packets of one session come one after the other: one look-up serves them. In a batch. */
+static const struct weft_index_entry *find_index(struct weft_worker *w, uint32_t index)
 {
-	const struct weft_index_entry *entry =
-		weft_index_find(&w->dev->indices, weft_message_read_data(pkt).receiver);
-	size_t inner_len = len - WEFT_DATA_OVERHEAD;
+	const struct weft_index_entry *entry = w->rx_entry;
+
+	if (entry && w->rx_index == index)
+		return entry;
+	entry = weft_index_find(&w->dev->indices, index);
+	/* what is a handshake yet may become a session at any time */
+	if (entry && entry->keypair) {
+		w->rx_entry = entry;
+		w->rx_index = index;
+	}
+	return entry;
+}
+
+/* The packets of one session that wait to be opened together. */
+struct run {
+	struct weft_keypair *keypair;
+	unsigned n;
+	struct weft_rx_item *items[WEFT_BATCH_MAX];
+	struct weft_aead_msg msgs[WEFT_BATCH_MAX];
+};
+
+/* Opens them. Returns how many could be. */
+static unsigned open_run(struct weft_worker *w, struct run *run)
+{
+	unsigned opened = 0;
+
+	if (run->n)
+		opened = (unsigned)weft_aead_open_many(w->crypto, &run->keypair->recv_key,
+						       run->msgs, run->n);
+	for (unsigned i = 0; opened < run->n && i < run->n; i++) {
+		if (run->msgs[i].result < 0)
+			run->items[i]->result = dropped(w, WEFT_DROP_RX_AUTH);
+	}
+	run->n = 0;
+	return opened;
+}
+
+/* A data message goes to the run, which is opened before if it is full or another session's. */
+static unsigned add_to_run(struct weft_worker *w, struct run *run, struct weft_rx_item *item)
+{
+	struct weft_msg_data head = weft_message_read_data(item->pkt);
+	const struct weft_index_entry *entry = find_index(w, head.receiver);
+	uint8_t *text = item->pkt + WEFT_DATA_HEADER_LEN;
 	enum weft_drop reason;
+	unsigned opened = 0;
+
+	if (!entry || !entry->keypair) {
+		item->result = dropped(w, WEFT_DROP_RX_NO_INDEX);
+		return 0;
+	}
+	if (weft_keypair_may_open(entry->keypair, head.counter, w->now_ns, &reason) < 0) {
+		item->result = dropped(w, reason);
+		return 0;
+	}
+	if (run->n == WEFT_BATCH_MAX || (run->n && run->keypair != entry->keypair))
+		opened = open_run(w, run);
+	run->keypair = entry->keypair;
+	run->items[run->n] = item;
+	run->msgs[run->n++] = (struct weft_aead_msg){.counter = head.counter,
+						     .in = text,
+						     .out = text,
+						     .len = item->len - WEFT_DATA_HEADER_LEN};
+	item->result = 0;
+	item->keypair = entry->keypair;
+	item->born_ns = entry->keypair->born_ns;
+	item->counter = head.counter;
+	item->index = head.receiver;
+	return opened;
+}
+
+unsigned weft_rx_open_many(struct weft_worker *w, struct weft_rx_item *items, unsigned n)
+{
+	bool up = is_up(w);
+	unsigned opened = 0;
+	struct run run;
+
+	run.n = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct weft_rx_item *item = &items[i];
+		unsigned type = weft_message_type(item->pkt, item->len);
+
+		if (!up)
+			item->result = dropped(w, WEFT_DROP_RX_DOWN);
+		else if (!type)
+			item->result = dropped(w, WEFT_DROP_RX_MALFORMED);
+		else if (type == WEFT_MSG_DATA)
+			opened += add_to_run(w, &run, item);
+		else
+			item->result = queue_handshake(w, item->from, type, item->pkt, item->len);
+	}
+	return opened + open_run(w, &run);
+}
+
+int weft_rx_accept(struct weft_worker *w, const struct weft_rx_item *item, struct weft_rx *ret_rx)
+{
+	const struct weft_index_entry *entry = find_index(w, item->index);
+	size_t inner_len = item->len - WEFT_DATA_OVERHEAD;
+	struct weft_keypair *kp = entry ? entry->keypair : NULL;
 	struct weft_peer *peer;
 	int r;
 
-	if (!entry || !entry->keypair)
+	/* Another session in the same slot, under the same index, would have another birth. */
+	if (!kp || kp != item->keypair || kp->born_ns != item->born_ns)
 		return dropped(w, WEFT_DROP_RX_NO_INDEX);
+	if (!weft_replay_commit(&kp->replay, item->counter))
+		return dropped(w, WEFT_DROP_RX_REPLAY);
 	peer = entry->peer;
-	if (weft_keypair_open(entry->keypair, w->crypto, pkt, len, w->now_ns, &reason) < 0)
-		return dropped(w, reason);
-	note_received(w, peer, entry->keypair, from);
+	note_received(w, peer, kp, item->from);
 	if (!inner_len) {
-		w->rx_bytes += len;
+		w->rx_bytes += item->len;
 		*ret_rx = (struct weft_rx){.peer = peer};
 		return 0;
 	}
@@ -379,25 +491,22 @@ static int receive_data(struct weft_worker *w, const struct weft_endpoint *from,
 		       WEFT_ASK_KEEPALIVE) &&
 	    !is_set(&peer->another_keepalive))
 		atomic_store_explicit(&peer->another_keepalive, true, memory_order_relaxed);
-	r = check_inner(w, peer, pkt + WEFT_DATA_HEADER_LEN, inner_len, tos, &inner_len);
+	r = check_inner(w, peer, item->pkt + WEFT_DATA_HEADER_LEN, inner_len, item->tos,
+			&inner_len);
 	if (r < 0)
 		return r;
-	w->rx_bytes += len;
+	w->rx_bytes += item->len;
 	*ret_rx = (struct weft_rx){
-		.peer = peer, .inner = pkt + WEFT_DATA_HEADER_LEN, .inner_len = inner_len};
+		.peer = peer, .inner = item->pkt + WEFT_DATA_HEADER_LEN, .inner_len = inner_len};
 	return 0;
 }
 
 int weft_rx_packet(struct weft_worker *w, const struct weft_endpoint *from, uint8_t tos,
 		   uint8_t *pkt, size_t len, struct weft_rx *ret_rx)
 {
-	unsigned type = weft_message_type(pkt, len);
+	struct weft_rx_item item = {.pkt = pkt, .len = len, .from = from, .tos = tos};
 
-	if (!is_up(w))
-		return dropped(w, WEFT_DROP_RX_DOWN);
-	if (!type)
-		return dropped(w, WEFT_DROP_RX_MALFORMED);
-	if (type == WEFT_MSG_DATA)
-		return receive_data(w, from, tos, pkt, len, ret_rx);
-	return queue_handshake(w, from, type, pkt, len);
+	if (!weft_rx_open_many(w, &item, 1))
+		return item.result;
+	return weft_rx_accept(w, &item, ret_rx);
 }

@@ -17,6 +17,7 @@
 #define WEFT_DATA_HEADER_LEN 16 /* type, receiver index, counter */
 #define WEFT_DATA_OVERHEAD   32 /* header and tag */
 #define WEFT_PADDING         16
+#define WEFT_BATCH_MAX       64 /* packets that are sealed or opened at once; more are cut up */
 
 struct weft_keypair;
 struct weft_worker;
@@ -54,11 +55,23 @@ WEFT_MUST_CHECK int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, s
 /* Length of the datagram for an inner packet: padded to 16, but not past the MTU, plus 32. */
 size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len);
 
+struct weft_tx_item {
+	uint8_t *buf;     /* 16 free bytes, then the inner packet; weft_tx_datagram_len() long */
+	size_t inner_len; /* bytes */
+	/* out */
+	size_t len;  /* of the datagram at `buf`, when `result` is 0 */
+	uint8_t tos; /* inner ECN (RFC 6040; no DSCP) */
+	int result;  /* 0, WEFT_E_NO_SESSION (counter ran out: stage it), WEFT_E_DROP (counted) */
+};
+
 /*
- * Seals in place: `buf` holds 16 free bytes, then the inner packet of `inner_len` bytes, and is at
- * least weft_tx_datagram_len() long. Inner ECN goes to `ret_tos` (RFC 6040; no DSCP).
- * Returns 0, or WEFT_E_NO_SESSION (counter ran out: stage it), WEFT_E_DROP (counted).
+ * Seals `n` packets of one session in place, in the array's order, which the counters follow.
+ * Returns how many have result 0; when that is `n`, nobody need look at the results.
  */
+unsigned weft_tx_seal_many(struct weft_worker *w, struct weft_tx *tx, struct weft_tx_item *items,
+			   unsigned n);
+
+/* The same for one packet: returns its result, and writes the rest when that is 0. */
 WEFT_MUST_CHECK int weft_tx_seal(struct weft_worker *w, struct weft_tx *tx, uint8_t *buf,
 				 size_t inner_len, size_t *ret_len, uint8_t *ret_tos);
 
@@ -84,12 +97,41 @@ struct weft_rx {
 };
 
 /*
- * Takes any datagram of at least 0 bytes. Handshake messages and cookie replies are checked for
- * form and mac1 and queued for the owner: returns 1. Transport data is opened in place: replay
- * window looked at, authenticated, committed, endpoint noted, inner source checked, ECN merged from
- * `tos` (the outer DS field), timers told: returns 0 with `ret_rx` filled.
- * Returns WEFT_E_DROP when dropped (counted).
+ * Receiving has two steps, so that many threads can open what one thread then accepts in the order
+ * in which it came. An item may be opened in one batch and accepted in another, by another worker.
  */
+struct weft_rx_item {
+	uint8_t *pkt; /* the datagram, opened in place; at least 0 bytes, any alignment */
+	size_t len;
+	const struct weft_endpoint *from; /* borrowed until it is accepted */
+	uint8_t tos;                      /* the outer DS field */
+	/* out */
+	int result; /* 0: accept it; 1: a handshake, queued for the owner; WEFT_E_DROP (counted) */
+	/* Whose key opened it: for accept alone, which looks for that session again. */
+	const struct weft_keypair *keypair; /* not followed: it may be gone */
+	uint64_t born_ns;
+	uint64_t counter;
+	uint32_t index;
+};
+
+/*
+ * First step, any worker: handshake messages and cookie replies are checked for form and mac1 and
+ * queued for the owner; transport data is authenticated and opened. The replay window is looked at
+ * and not changed, nothing of the peer is written. Packets of one session that follow each other
+ * are opened together. Returns how many have result 0.
+ */
+unsigned weft_rx_open_many(struct weft_worker *w, struct weft_rx_item *items, unsigned n);
+
+/*
+ * Second step, for items with result 0, each once and in the order of arrival: session looked up
+ * again (WEFT_DROP_RX_NO_INDEX when it is gone, or its index another's), replay window committed,
+ * endpoint noted, inner source checked, ECN merged from `tos`, timers told.
+ * Returns 0 with `ret_rx` filled, or WEFT_E_DROP (counted). Any worker; callers see to the order.
+ */
+WEFT_MUST_CHECK int weft_rx_accept(struct weft_worker *w, const struct weft_rx_item *item,
+				   struct weft_rx *ret_rx);
+
+/* Both steps for one datagram: returns 0 with `ret_rx` filled, 1 or WEFT_E_DROP, as above. */
 WEFT_MUST_CHECK int weft_rx_packet(struct weft_worker *w, const struct weft_endpoint *from,
 				   uint8_t tos, uint8_t *pkt, size_t len, struct weft_rx *ret_rx);
 

@@ -117,6 +117,34 @@ int weft_aead_open(struct weft_crypto *c, const struct weft_secret *key, uint64_
 	return 0;
 }
 
+size_t weft_aead_seal_many(struct weft_crypto *c, const struct weft_secret *key,
+			   struct weft_aead_msg *msgs, size_t n)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct weft_aead_msg *m = &msgs[i];
+
+		m->result = weft_aead_seal(c, key, m->counter, NULL, 0, m->out, m->in, m->len);
+		good += m->result == 0;
+	}
+	return good;
+}
+
+size_t weft_aead_open_many(struct weft_crypto *c, const struct weft_secret *key,
+			   struct weft_aead_msg *msgs, size_t n)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct weft_aead_msg *m = &msgs[i];
+
+		m->result = weft_aead_open(c, key, m->counter, NULL, 0, m->out, m->in, m->len);
+		good += m->result == 0;
+	}
+	return good;
+}
+
 int weft_xaead_seal(struct weft_crypto *c, const struct weft_secret *key,
 		    const uint8_t nonce[WEFT_XNONCE_LEN], const void *ad, size_t ad_len,
 		    uint8_t *out, const uint8_t *in, size_t len)

@@ -81,6 +81,24 @@ WEFT_MUST_CHECK int weft_aead_open(struct weft_crypto *c, const struct weft_secr
 				   uint64_t counter, const void *ad, size_t ad_len, uint8_t *out,
 				   const uint8_t *in, size_t len);
 
+/*
+ * The same for many messages under one key, whose setup is paid for once. No additional data.
+ * `result` of each is what the call for one message returns; a bad one does not stop the others.
+ * Both return how many succeeded.
+ */
+struct weft_aead_msg {
+	uint64_t counter;
+	const uint8_t *in;
+	uint8_t *out; /* may be `in`; no message's `out` overlaps another message */
+	size_t len;   /* of `in`: seal: without the tag; open: with it */
+	int result;
+};
+
+size_t weft_aead_seal_many(struct weft_crypto *c, const struct weft_secret *key,
+			   struct weft_aead_msg *msgs, size_t n);
+size_t weft_aead_open_many(struct weft_crypto *c, const struct weft_secret *key,
+			   struct weft_aead_msg *msgs, size_t n);
+
 /* XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), for cookie replies. Sizes as above. */
 WEFT_MUST_CHECK int weft_xaead_seal(struct weft_crypto *c, const struct weft_secret *key,
 				    const uint8_t nonce[WEFT_XNONCE_LEN], const void *ad,
