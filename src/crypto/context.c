@@ -86,15 +86,13 @@ int weft_crypto_new(struct weft_crypto **ret_c)
 		return -ENOMEM;
 	c->hash = EVP_MD_CTX_new();
 	c->mac = EVP_MAC_CTX_new(a->blake2s_mac);
-	c->import = EVP_PKEY_CTX_new_from_name(a->lib, "X25519", NULL);
 	c->seal.ctx = EVP_CIPHER_CTX_new();
 	c->open.ctx = EVP_CIPHER_CTX_new();
-	if (!c->hash || !c->mac || !c->import || !c->seal.ctx || !c->open.ctx) {
+	if (!c->hash || !c->mac || !c->seal.ctx || !c->open.ctx) {
 		weft_crypto_free(c);
 		return -ENOMEM;
 	}
-	if (EVP_DigestInit_ex2(c->hash, a->blake2s, NULL) != 1 || !set_mac_length(c->mac) ||
-	    EVP_PKEY_fromdata_init(c->import) != 1) {
+	if (EVP_DigestInit_ex2(c->hash, a->blake2s, NULL) != 1 || !set_mac_length(c->mac)) {
 		weft_crypto_free(c);
 		ERR_clear_error();
 		return WEFT_E_CRYPTO;
@@ -110,7 +108,6 @@ void weft_crypto_free(struct weft_crypto *c)
 	/* each of these wipes its own state before it is freed */
 	EVP_MD_CTX_free(c->hash);
 	EVP_MAC_CTX_free(c->mac);
-	EVP_PKEY_CTX_free(c->import);
 	EVP_CIPHER_CTX_free(c->seal.ctx);
 	EVP_CIPHER_CTX_free(c->open.ctx);
 	OPENSSL_clear_free(c, sizeof(*c));

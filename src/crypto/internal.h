@@ -36,7 +36,6 @@ struct weft_aead {
 struct weft_crypto {
 	EVP_MD_CTX *hash;
 	EVP_MAC_CTX *mac;
-	EVP_PKEY_CTX *import; /* makes X25519 keys from bytes */
 	struct weft_aead seal, open;
 	bool mac_keyed; /* `mac` still holds the last key */
 };
