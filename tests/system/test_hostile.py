@@ -25,20 +25,30 @@ def rng():
 
 def throw(t, packets, counted=True, pause=0.0):
     """Sends datagrams to the port; with `counted`, each must become exactly one drop."""
-    before = sum(t.w.drops().values()) if t.w.counts else 0
+    counted = counted and t.w.counts
+
+    def drops():
+        return sum(t.w.drops().values())
+    before = drops() if counted else 0
     sock = t.x.socket()
-    n = 0
+    n = waiting = 0
     for data in packets:
         sock.sendto(data, ("192.0.2.2", 51820))
         n += 1
-        if n % 64 == 0:
-            time.sleep(0.002)
+        waiting += 1024 + len(data)
+        if waiting > 256 << 10 or n % 64 == 0:
+            # no more than fits into its socket, however long the daemon does not run
+            if counted:
+                wait.until(lambda: drops() - before >= n, f"{n} drops are counted", step=0.002)
+            else:
+                time.sleep(0.002)
+            waiting = 0
         if pause:
             time.sleep(pause)
     sock.close()
-    if counted and t.w.counts:
-        wait.until(lambda: sum(t.w.drops().values()) - before >= n, f"{n} drops are counted", 10)
-        assert sum(t.w.drops().values()) - before == n, t.w.drops()
+    if counted:
+        wait.until(lambda: drops() - before >= n, f"{n} drops are counted", step=0.005)
+        assert drops() - before == n, t.w.drops()
     assert t.w.alive()
 
 
@@ -102,8 +112,7 @@ def test_low_order_points(bench):
     for point in points:
         message = b"\1\0\0\0" + os.urandom(4) + point + os.urandom(76)
         throw(t, [noise.with_macs(message, t.w.key.public)])
-    if t.w.counts:
-        assert t.w.counter("rx_handshake") == len(points)
+    t.w.wait_counter("rx_handshake", len(points))
     assert t.echo(p)
 
 
@@ -137,7 +146,7 @@ def test_trains(bench, rng):
                 sock.send((bytes([kind, 0, 0, 0]) + rng.randbytes(segment))[:segment] * (n // segment) +
                           rng.randbytes(n % segment))
     assert t.w.alive()
-    wait.until(lambda: t.echo(p, timeout=1), "the tunnel stays", 10)
+    t.until_echo(p)
 
 
 def test_train_mixed_with_good(bench):
@@ -151,7 +160,7 @@ def test_train_mixed_with_good(bench):
     p.send(b"".join(x for pair in zip(bad, good) for x in pair))
     p.sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
     got = set()
-    while len(got) < 20 and (inner := p.inner(3)) is not None:
+    while len(got) < 20 and (inner := p.inner()) is not None:
         if inner[20] == 0:
             got.add(struct.unpack("!H", inner[26:28])[0])
     assert got == set(range(20))
@@ -168,15 +177,12 @@ def test_replayed_handshake(bench):
     p.send(p.session.data())
     assert t.echo(p)
     for _ in range(3):
-        time.sleep(0.06)
         p.send(initiation)
     assert p.receive(noise.RESPONSE, 0.5) is None
     # older, though never seen
-    time.sleep(0.06)
     p.send(p.handshake().initiation(timestamp=noise.tai64n(-60)))
     assert p.receive(noise.RESPONSE, 0.5) is None
-    if t.w.counts:
-        assert t.w.counter("rx_timestamp") == 4
+    t.w.wait_counter("rx_timestamp", 4)
     assert t.echo(p), "the session was hurt"
 
 
@@ -188,12 +194,12 @@ def test_replayed_response(bench):
     h.read_initiation(p.receive(noise.INITIATION))
     reply, p.session = h.response()
     p.send(reply)
-    assert p.inner(5) is not None
+    assert p.inner() is not None
     for _ in range(3):
         p.send(reply)
     assert t.echo(p)
     if t.w.counts:
-        wait.until(lambda: sum(t.w.drops().values()) == 3, "three drops", 5)
+        wait.until(lambda: sum(t.w.drops().values()) == 3, "three drops")
 
 
 def test_late_response(bench):
@@ -206,7 +212,7 @@ def test_late_response(bench):
     time.sleep(2)
     reply, p.session = h.response()
     p.send(reply)
-    assert p.inner(2) is not None
+    assert p.inner() is not None
 
 
 def test_replayed_data(bench):
@@ -254,8 +260,7 @@ def test_unauthentic_counter_moves_no_window(bench):
     for _ in range(10):
         p.send(forged)
     assert t.echo(p)
-    if t.w.counts:
-        assert t.w.counter("rx_auth") == 10
+    t.w.wait_counter("rx_auth", 10)
 
 
 def test_counter_limit(bench):
@@ -276,13 +281,33 @@ def test_flood_interval(bench):
     """Initiations of one peer that follow each other within 20 ms: only the first is answered."""
     t = bench()
     p = t.peer("10.99.0.1/32")
-    time.sleep(0.1)
-    for message in [p.handshake().initiation() for _ in range(5)]:
-        p.send(message)
-    assert p.receive(noise.RESPONSE, 2) is not None
-    assert len([1 for _ in range(4) if p.receive(noise.RESPONSE, 0.3)]) <= 1
-    if t.w.counts:
-        assert t.w.counter("rx_flood") >= 3
+    gap, each = 0.02, 5
+    for _ in range(20):
+        # five in one train, so that they are read together
+        train = b"".join(p.handshake().initiation() for _ in range(each))
+        time.sleep(0.05)
+        refused = t.w.counter("rx_flood") if t.w.counts else 0
+        p.sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 148)
+        begin = time.monotonic()
+        p.send(train, at_once=True)
+        p.sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
+        answers = []
+
+        def all_seen():
+            while (message := p.receive(noise.RESPONSE, 0.2)) is not None:
+                answers.append(message)
+            if t.w.counts:
+                return t.w.counter("rx_flood") - refused + len(answers) == each
+            return answers
+        wait.until(all_seen, "each is answered or dropped")
+        took, answered = time.monotonic() - begin, len(answers)
+        if answered == 1:
+            break
+        # a daemon that is held up between two of them may answer both
+        assert answered <= 1 + took / gap
+    else:
+        pytest.fail("never only the first")
+    t.w.wait_counter("rx_flood", refused + each - 1)
     assert t.echo(p)
 
 
@@ -339,8 +364,8 @@ def test_hostile_inner(bench, rng, args):
     for inner in packets[:400]:
         p.send(p.session.data(inner))
     assert t.w.alive()
-    assert t.echo(good)
-    assert t.echo(p, "10.50.0.1")
+    t.until_echo(good)
+    t.until_echo(p, "10.50.0.1")
     if t.w.counts:
         assert t.w.counter("rx_inner") > 0
 
@@ -368,7 +393,7 @@ def test_coalescing_keeps_flows_apart(bench):
             flow = int(x.src.rsplit(".", 1)[1]) - 1
             got[flow] = got.get(flow, b"") + x.payload
         return got == want
-    wait.until(together, "all flows arrive in order and whole", 5)
+    wait.until(together, "all flows arrive in order and whole")
 
 
 def test_bad_checksums_stay_bad(bench):
@@ -394,7 +419,7 @@ def test_confirmation_needed(bench):
     message = p.receive(noise.DATA, 1)
     assert message is None, "data was sent under an unconfirmed session"
     p.send(p.session.data())
-    assert b"secret" in p.inner(5)
+    assert b"secret" in p.inner()
 
 
 def test_wrong_peer_index(bench):
@@ -433,4 +458,4 @@ def test_no_growth(bench, rng):
     before = rss()
     burst(1500)
     assert rss() - before < 16 << 20, (before, rss())
-    wait.until(lambda: t.echo(p, timeout=2), "the tunnel stays", 10)
+    t.until_echo(p)

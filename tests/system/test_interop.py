@@ -145,7 +145,8 @@ def test_inner_udp(pair, impls):
     """Datagrams keep their borders and content, in bursts of one flow and of sizes mixed."""
     p = pair(*impls).connect()
     echo = traffic.UdpEcho(p.b, p.b4)
-    sock = p.a.socket(timeout=1)
+    sock = p.a.socket()
+    sock.setsockopt(traffic.socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, 4 << 20)
     sock.connect((p.b4, echo.port))
     for round_ in range(20):
         sizes = [1 + (i * 7 + round_ * 131) % 1390 for i in range(20)]

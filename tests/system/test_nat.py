@@ -44,23 +44,24 @@ def test_one_side(net, impls):
     """Behind a NAT that forgets after 3 s: the keepalive keeps it open from outside."""
     _, b, wa, wb = one_behind_nat(net, impls)
     # nobody pings from a: the keepalive alone opens the way
-    wait.until(lambda: traffic.reaches(b, "10.99.0.1"), "b reaches a by itself", 15)
+    wait.until(lambda: traffic.reaches(b, "10.99.0.1"), "b reaches a by itself")
     assert wb.endpoint_of(wa.key).startswith("203.0.113.1:")
     # longer than the translator's memory, without traffic
     sent = int(wa.peer_state(wb.key)["tx_bytes"])
-    wait.until(lambda: int(wa.peer_state(wb.key)["tx_bytes"]) >= sent + 5 * 32, "5 keepalives", 15)
-    assert traffic.ping(b, "10.99.0.1").loss == 0
+    wait.until(lambda: int(wa.peer_state(wb.key)["tx_bytes"]) >= sent + 5 * 32, "5 keepalives")
+    # b's packets alone never get in; a keepalive that comes 3 s late on a busy machine may
+    wait.until(lambda: traffic.ping(b, "10.99.0.1", deadline=1).loss == 0, "it is kept open")
 
 
 def test_mapping_forgotten(net, impls):
     """The translator forgets and then maps to another port: recovered by the next keepalive."""
     nat, b, wa, wb = one_behind_nat(net, impls)
-    wait.until(lambda: traffic.reaches(b, "10.99.0.1"), "b reaches a", 15)
+    wait.until(lambda: traffic.reaches(b, "10.99.0.1"), "b reaches a")
     handshake = wb.handshake_time(wa.key)
     for _ in range(3):
         before = wb.endpoint_of(wa.key)
         nat.run("conntrack", "-F")
-        wait.until(lambda: wb.endpoint_of(wa.key) != before, "the server follows the mapping", 10)
+        wait.until(lambda: wb.endpoint_of(wa.key) != before, "the server follows the mapping")
         assert traffic.ping(b, "10.99.0.1").loss == 0
     assert wb.handshake_time(wa.key) == handshake, "it took a new handshake"
 
@@ -80,10 +81,10 @@ def test_both_sides(net):
     wh.peer(wc.key, ["10.99.0.3/32"])
     for w in (wa, wc):
         w.peer(wh.key, ["10.99.0.0/24"], endpoint="203.0.113.2:51820", keepalive=1)
-    wait.until(lambda: traffic.reaches(a, "10.99.0.3"), "a reaches c through the hub", 20)
+    wait.until(lambda: traffic.reaches(a, "10.99.0.3"), "a reaches c through the hub")
     traffic.tcp(c, a, "10.99.0.1", 4 << 20)
     nat_a.run("conntrack", "-F")
-    wait.until(lambda: traffic.reaches(c, "10.99.0.1"), "found again", 15)
+    wait.until(lambda: traffic.reaches(c, "10.99.0.1"), "found again")
 
 
 def test_punched(net):
@@ -99,6 +100,6 @@ def test_punched(net):
     wa, wc = sides
     wa.peer(wc.key, ["10.99.0.3/32"], endpoint="203.0.113.3:51823", keepalive=1)
     wc.peer(wa.key, ["10.99.0.1/32"], endpoint="203.0.113.1:51821", keepalive=1)
-    wait.until(lambda: traffic.reaches(wa.host, "10.99.0.3"), "they meet", 20)
+    wait.until(lambda: traffic.reaches(wa.host, "10.99.0.3"), "they meet")
     assert traffic.ping(wc.host, "10.99.0.1").loss == 0
     traffic.tcp(wa.host, wc.host, "10.99.0.3", 2 << 20)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # New sessions while traffic runs: by peers made by hand as often as allowed, after a restart, and
 # after the 120 s that the paper gives.
+import concurrent.futures
 import struct
 import threading
 import time
@@ -19,16 +20,19 @@ def test_many_rekeys_under_load(bench):
     got, stop = [], threading.Event()
     sender = t.b.socket()
 
+    seen = []
+
     def send():
         n = 0
         while not stop.is_set():
-            sender.sendto(struct.pack("!I", n), ("10.50.1.1", 9))
-            n += 1
+            # no more under way than queues hold, whoever is not let run for a while
+            if n - len(seen) < 200:
+                sender.sendto(struct.pack("!I", n), ("10.50.1.1", 9))
+                n += 1
             time.sleep(0.001)
         got.append(n)
     thread = threading.Thread(target=send)
     thread.start()
-    seen = []
 
     def take(message):
         if message[0] != noise.DATA:
@@ -38,24 +42,29 @@ def test_many_rekeys_under_load(bench):
         if inner:
             seen.append(struct.unpack("!I", inner[28:32])[0])
         return None
-    for _ in range(40):
-        h = p.handshake()
-        p.send(h.initiation())
-        end = time.monotonic() + 0.06
-        response = None
-        while (left := end - time.monotonic()) > 0:
-            message = p.receive(timeout=left)
-            if message is not None:
-                response = take(message) or response
-                if response is not None and h.index not in sessions:
+    try:
+        for _ in range(40):
+            h = p.handshake()
+            p.send(h.initiation())
+            begin = time.monotonic()
+            while h.index not in sessions or time.monotonic() < begin + 0.06:
+                message = p.receive(timeout=0.02)
+                response = take(message) if message is not None else None
+                if response is not None:
                     s = h.read_response(response)
                     sessions[h.index] = s
                     p.send(s.data())
-    stop.set()
-    thread.join()
-    while (message := p.receive(timeout=0.5)) is not None:
-        take(message)
-    assert len(sessions) > 20, "too few sessions for the test to mean anything"
+                assert time.monotonic() < begin + 60, "no response"
+    finally:
+        stop.set()
+        thread.join()
+    end = time.monotonic() + 30
+    while len(seen) < got[0] and time.monotonic() < end:
+        if (message := p.receive(timeout=1)) is not None:
+            take(message)
+    while (message := p.receive(timeout=0.2)) is not None:
+        take(message)  # doubled ones
+    assert len(sessions) == 41
     assert sorted(seen) == list(range(got[0])), \
         f"{len(seen)} of {got[0]} arrived, {len(seen) - len(set(seen))} twice"
 
@@ -66,14 +75,12 @@ def test_previous_session_is_still_read(bench):
     p = t.peer("10.99.0.1/32")
     old = p.session
     assert t.echo(p)
-    time.sleep(0.06)
     p.connect()
     p.send(old.data(traffic.echo_request("10.99.0.1", "10.99.0.2", 77)))
-    inner = p.inner(5)
+    inner = p.inner()
     assert inner is not None, "the previous session was dropped at once"
     # two sessions on, it is gone
     for _ in range(2):
-        time.sleep(0.06)
         p.connect()
     p.send(old.data(traffic.echo_request("10.99.0.1", "10.99.0.2", 78)))
     assert p.receive(noise.DATA, 0.5) is None
@@ -85,10 +92,9 @@ def test_answer_under_the_new_session(bench):
     t = bench()
     p = t.peer("10.99.0.1/32")
     for n in range(20):
-        time.sleep(0.03)
         p.connect(confirm=False)
         p.forget()
-        assert t.echo(p, timeout=2), f"lost after {n} rekeys"
+        assert t.echo(p), f"lost after {n} rekeys"
 
 
 @pytest.mark.parametrize("server", list(dict.fromkeys([DUT, OTHER])))
@@ -103,7 +109,7 @@ def test_server_restarts(net, pair, server):
     w.setup(["10.99.0.2/24", "fd99::2/64"], port=51820)
     w.peer(p.wa.key, [f"{p.a4}/32", f"{p.a6}/128"])
     # the client must notice that it is not answered (15 s) and begin anew
-    traffic.until_reaches(p.a, p.b4, timeout=40)
+    traffic.until_reaches(p.a, p.b4, timeout=120)
     assert traffic.ping(p.b, p.a6).loss == 0
 
 
@@ -126,14 +132,12 @@ def test_simultaneous(pair, impls):
     p = pair(*impls)
     p.wb.peer(p.wa.key, [f"{p.a4}/32", f"{p.a6}/128"], endpoint=p.endpoint_a)
     for _ in range(5):
-        threads = [threading.Thread(target=traffic.until_reaches, args=args)
-                   for args in ((p.a, p.b4), (p.b, p.a4))]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
+        with concurrent.futures.ThreadPoolExecutor() as both:
+            for met in [both.submit(traffic.until_reaches, *args)
+                        for args in ((p.a, p.b4), (p.b, p.a4))]:
+                met.result()
         # the second of two crossing handshakes may end only now
-        wait.until(lambda: traffic.ping(p.a, p.b6, deadline=1).loss == 0, "nothing is lost", 5)
+        wait.until(lambda: traffic.ping(p.a, p.b6, deadline=1).loss == 0, "nothing is lost")
         for d, other, endpoint, inner in ((p.wa, p.wb, p.endpoint_b, (p.b4, p.b6)),
                                           (p.wb, p.wa, p.endpoint_a, (p.a4, p.a6))):
             d.wg("set", "peer", other.key.public64, "remove")
@@ -141,28 +145,28 @@ def test_simultaneous(pair, impls):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_rekey_after_120_s(net):
     """130 s of pings and datagrams through every pair at once: rekeyed, and not one lost."""
     networks, runs = [], []
+    pool = concurrent.futures.ThreadPoolExecutor(2 * len(PAIRS))
     try:
         for a, b in PAIRS:
             network = ns.Network()
             networks.append(network)
             p = Pair(network, a, b).connect()
             first = p.wa.handshake_time(p.wb.key)
-            pings = [host.popen("ping", "-n", "-q", "-i", "0.05", "-W", "5", "-c", "2620", address,
-                                stdout=-1)
+            pings = [pool.submit(traffic.ping, host, address, count=2620, interval=0.05)
                      for host, address in ((p.a, p.b4), (p.b, p.a6))]
             runs.append((p, first, pings))
-        time.sleep(132)
         for p, first, pings in runs:
-            for proc in pings:
-                got = traffic.Ping(proc.communicate(timeout=60)[0].decode())
+            for ping in pings:
+                got = ping.result()
                 assert got.sent == 2620 and got.loss == 0, (p.wa, p.wb, got.text)
             assert p.wa.handshake_time(p.wb.key) - first > 115, "it was never rekeyed"
             if p.wa.counts:
                 assert p.wa.counter("handshakes_completed", p.wb.key) == 2
     finally:
+        pool.shutdown()
         wrong = [w for network in networks for w in network.close()]
     assert not wrong, "\n".join(wrong)

@@ -16,11 +16,11 @@ def test_client_changes_address(pair, server):
     """The client's address goes and another comes; then its port; the server follows."""
     p = pair(DUT, server).connect()
     p.a.ip("addr add 192.0.2.77/24 dev eth0", "addr del 192.0.2.1/24 dev eth0")
-    traffic.until_reaches(p.a, p.b4, timeout=10)
+    traffic.until_reaches(p.a, p.b4)
     assert p.wb.endpoint_of(p.wa.key) == "192.0.2.77:51820"
     assert traffic.ping(p.b, p.a4).loss == 0
     p.wa.wg("set", "listen-port", "40000")
-    traffic.until_reaches(p.a, p.b4, timeout=10)
+    traffic.until_reaches(p.a, p.b4)
     assert p.wb.endpoint_of(p.wa.key) == "192.0.2.77:40000"
     assert traffic.ping(p.b, p.a4).loss == 0
 
@@ -33,9 +33,9 @@ def test_moves_during_tcp(pair, server):
     stream = traffic.Tcp(p.a, p.b, p.b4, 1 << 40)
     wait.until(lambda: stream.received > 1 << 20, "the stream runs")
     p.a.ip("addr add 192.0.2.77/24 dev eth0", "addr del 192.0.2.1/24 dev eth0")
-    wait.until(lambda: p.wb.endpoint_of(p.wa.key) == "192.0.2.77:51820", "the server follows", 10)
+    wait.until(lambda: p.wb.endpoint_of(p.wa.key) == "192.0.2.77:51820", "the server follows")
     at = stream.received
-    wait.until(lambda: stream.received > at + (1 << 20), "the stream goes on", 20)
+    wait.until(lambda: stream.received > at + (1 << 20), "the stream goes on")
     stream.stop()
     stream.done()
 
@@ -44,7 +44,7 @@ def test_client_changes_port(pair, impls):
     p = pair(*impls).connect()
     for port in (40000, 40001):
         p.wa.wg("set", "listen-port", str(port))
-        traffic.until_reaches(p.a, p.b4, timeout=10)
+        traffic.until_reaches(p.a, p.b4)
         assert p.wb.endpoint_of(p.wa.key) == f"192.0.2.1:{port}"
         assert traffic.ping(p.b, p.a4).loss == 0
 
@@ -80,9 +80,8 @@ def test_follows_every_authenticated_packet(bench):
     )
     for name, make in messages:
         p.sock = t.x.socket(bind=("192.0.2.1", 0))
-        time.sleep(0.05)  # initiations sooner than 20 ms after each other are a flood
         p.send(make())
-        wait.until(lambda: t.w.endpoint_of(p.key) == here(p.sock), f"follows a {name}", 5)
+        wait.until(lambda: t.w.endpoint_of(p.key) == here(p.sock), f"follows a {name}")
     last = t.w.endpoint_of(p.key)
     p.sock = t.x.socket(bind=("192.0.2.1", 0))
     good = p.session.data()
@@ -91,9 +90,9 @@ def test_follows_every_authenticated_packet(bench):
     p.send(b"\3\0\0\0" + bytes(60))
     p.send(noise.with_macs(b"\2\0\0\0" + bytes(56), t.w.key.public))
     wait.stays(lambda: t.w.endpoint_of(p.key) == last, "does not follow what is not authentic", 0.5)
-    if t.w.counts:
-        assert t.w.counter("rx_auth") == 1
-        assert t.w.counter("rx_mac1") == 1
+    t.w.wait_counter("rx_auth", 1)
+    t.w.wait_counter("rx_mac1", 1)
+    assert t.w.endpoint_of(p.key) == last
 
 
 def test_no_roaming_on_replay(bench):
@@ -106,8 +105,8 @@ def test_no_roaming_on_replay(bench):
     p.sock = t.x.socket(bind=("192.0.2.1", 0))
     p.send(seen)
     wait.stays(lambda: t.w.endpoint_of(p.key) == endpoint, "the endpoint", 0.5)
-    if t.w.counts:
-        assert t.w.counter("rx_replay") == 1
+    t.w.wait_counter("rx_replay", 1)
+    assert t.w.endpoint_of(p.key) == endpoint
 
 
 def test_no_roaming_on_cookie_reply(bench):
@@ -115,16 +114,19 @@ def test_no_roaming_on_cookie_reply(bench):
     t = bench()
     p = t.known_peer("10.50.0.0/16")
     t.send("10.50.1.1")
-    initiation = p.receive(noise.INITIATION)
     endpoint = t.w.endpoint_of(p.key)
     nonce = b"\7" * 24
-    sealed = noise.xseal(noise._hash(b"cookie--", p.key.public), nonce, b"c" * 16,
-                         initiation[116:132])
     other = t.x.socket(bind=("192.0.2.1", 0))
-    other.sendto(b"\3\0\0\0" + initiation[4:8] + nonce + sealed, p.target)
-    # it was a valid one: the next initiation carries mac2 under that cookie
-    again = p.receive(noise.INITIATION, 8)
-    assert again[132:] == noise.mac(b"c" * 16, again[:132])
+    for _ in range(4):
+        initiation = p.receive(noise.INITIATION)
+        if initiation[132:] != bytes(16):
+            break
+        sealed = noise.xseal(noise._hash(b"cookie--", p.key.public), nonce, b"c" * 16,
+                             initiation[116:132])
+        other.sendto(b"\3\0\0\0" + initiation[4:8] + nonce + sealed, p.target)
+    # it was a valid one: the next initiation carries mac2 under that cookie (or the one after, if
+    # the cookie came when the next one had been sent)
+    assert initiation[132:] == noise.mac(b"c" * 16, initiation[:132])
     assert t.w.endpoint_of(p.key) == endpoint
 
 
@@ -140,7 +142,7 @@ def test_source_removed(bench):
     assert t.gets(p, "10.50.1.1")
     assert wire.wait(src="192.0.2.55", sport=51820)
     t.b.ip("addr del 192.0.2.55/24 dev eth0")
-    wait.until(lambda: t.gets(p, "10.50.1.1", 1), "it sends from elsewhere", 10)
+    wait.until(lambda: t.gets(p, "10.50.1.1", 1), "it sends from elsewhere")
     assert wire.wait(src="192.0.2.2", sport=51820)
 
 
@@ -192,13 +194,13 @@ def test_endpoint_in_the_tunnel_is_refused(bench):
            "203.0.113.9:51820")
     inside = traffic.Capture(t.b, "wg0")
     t.send("10.50.1.1")
-    wait.until(lambda: t.w.counter("tx_loop") > 0, "the loop is refused", 10)
+    wait.until(lambda: t.w.counter("tx_loop") > 0, "the loop is refused")
     assert not inside.select(dport=51820), "the outer packet went into the tunnel"
     # a good endpoint again, and all is well
     t.w.wg("set", "peer", p.key.public64, "endpoint",
            f"192.0.2.1:{p.sock.getsockname()[1]}")
     t.send("10.50.1.1")
-    p.answer(timeout=15)
+    p.answer()
     assert t.gets(p, "10.50.1.1")
 
 
@@ -258,7 +260,7 @@ def test_client_follows_route_change(net):
     # the address of the old uplink stays: only the route says that it is not to be used
     a.ip("route replace default via 198.51.100.254")
     wait.until(lambda: traffic.reaches(a, "10.99.0.2") and
-               wb.endpoint_of(wa.key) == "198.51.100.1:51820", "it sends from the new uplink", 10)
+               wb.endpoint_of(wa.key) == "198.51.100.1:51820", "it sends from the new uplink")
     a.ip("route replace default via 192.0.2.254")
     wait.until(lambda: traffic.reaches(a, "10.99.0.2") and
-               wb.endpoint_of(wa.key) == "192.0.2.1:51820", "and back", 10)
+               wb.endpoint_of(wa.key) == "192.0.2.1:51820", "and back")

@@ -27,8 +27,7 @@ def test_longest_prefix(bench):
             assert t.echo(peer, address), f"{address} as a source refused"
             before = t.w.counter("rx_allowed_ips") if t.w.counts else 0
             assert t.no_echo(other, address), f"{address} as a source accepted from the wrong peer"
-            if t.w.counts:
-                assert t.w.counter("rx_allowed_ips") == before + 1
+            t.w.wait_counter("rx_allowed_ips", before + 1)
 
 
 def test_source_check(bench):
@@ -38,8 +37,7 @@ def test_source_check(bench):
     assert t.echo(p) and t.echo(p, "fd99::1")
     for source in ("10.99.0.3", "10.99.0.2", "8.8.8.8", "127.0.0.1", "0.0.0.0", "fd99::3", "::1"):
         assert t.no_echo(p, source), source
-    if t.w.counts:
-        assert t.w.counter("rx_allowed_ips") == 7
+    t.w.wait_counter("rx_allowed_ips", 7)
     assert t.echo(p)
 
 
@@ -81,10 +79,9 @@ def test_psk_change_keeps_the_session(bench):
            input=noise.wg.base64.b64encode(text).decode() + "\n")
     assert t.echo(p), "the session ended with the PSK"
     # a handshake under the old PSK gives no session any more
-    h = p.handshake()
-    p.send(h.initiation())
+    h, response = p.ask()
     with pytest.raises(noise.InvalidTag):
-        h.read_response(p.receive(noise.RESPONSE))
+        h.read_response(response)
     assert t.echo(p), "the failed handshake ended the session"
     assert p.session is old
     p.psk = text
@@ -105,7 +102,7 @@ def test_psk_mismatch(pair, impls):
     text = wg.psk()
     for d, peer in ((p.wa, p.wb), (p.wb, p.wa)):
         d.set_psk(peer.key, text)
-    traffic.until_reaches(p.a, p.b4, timeout=20)
+    traffic.until_reaches(p.a, p.b4)
 
 
 def test_private_key_change(bench):
@@ -160,9 +157,8 @@ def test_peer_removal(bench):
     assert t.no_echo(one, "10.50.1.1")
     one.send(one.handshake().initiation())
     assert one.receive(timeout=0.5) is None
-    if t.w.counts:
-        assert t.w.counter("rx_unknown_peer") == 1
-        assert t.w.counter("rx_no_index") == 1
+    t.w.wait_counter("rx_unknown_peer", 1)
+    t.w.wait_counter("rx_no_index", 1)
     assert t.echo(two, "10.50.2.1")
     # and it can come back
     t.w.peer(one.key, ["10.50.1.0/24"])
@@ -244,24 +240,28 @@ def test_keepalive_on_sends_at_once(bench):
     p = t.known_peer("10.50.1.0/24")
     assert p.receive(timeout=0.5) is None
     t.w.wg("set", "peer", p.key.public64, "persistent-keepalive", "25")
-    p.answer(timeout=3)
+    p.answer()
     # with a session: an empty data packet. First drain what the handshake itself brought
-    while p.receive(timeout=0.3):
-        pass
     t.w.wg("set", "peer", p.key.public64, "persistent-keepalive", "off")
-    assert p.receive(timeout=0.3) is None
+
+    def sent():
+        return int(t.w.peer_state(p.key)["tx_bytes"])
+    before = sent()
+    while p.receive(timeout=0.5):
+        before = sent()
     t.w.wg("set", "peer", p.key.public64, "persistent-keepalive", "25")
-    message = p.receive(noise.DATA, timeout=3)
+    message = p.receive(noise.DATA)
     assert message and p.session.open(message)[1] == b""
+    assert sent() == before + 32
 
 
 def test_keepalive_repeats(bench):
     t = bench()
+    begin = time.monotonic()  # read before and after: a test that is held up sees it take longer
     p = t.known_peer("10.50.1.0/24", keepalive=1)
-    p.answer(timeout=5)
-    begin = time.monotonic()
+    p.answer()
     for _ in range(4):
-        assert p.receive(noise.DATA, timeout=5)
+        assert p.receive(noise.DATA)
     assert time.monotonic() - begin > 1.5, "more often than asked for"
 
 
@@ -276,7 +276,7 @@ def test_passive_keepalive(bench):
     payload = traffic.udp_packet("10.50.1.1", 9, "10.99.0.2", 9, b"x")
     begin = time.monotonic()
     busy.send(busy.session.data(payload))
-    message = busy.receive(noise.DATA, timeout=14)
+    message = busy.receive(noise.DATA, timeout=60)
     assert message and busy.session.open(message)[1] == b""
     assert time.monotonic() - begin > 8
     # the other one sent nothing but the empty packet that confirmed its handshake
@@ -332,7 +332,7 @@ def test_listen_port_change(bench):
     assert t.echo(p)
     six = noise.Peer(t.x, ("2001:db8::2", 51999), key=p.key, remote_public=t.w.key.public)
     six.connect()
-    wait.until(lambda: t.echo(six, timeout=1), "it answers over IPv6", 5)
+    wait.until(lambda: t.echo(six, timeout=1), "it answers over IPv6")
     sock = t.x.socket()
     sock.connect(("192.0.2.2", 51820))
     sock.send(b"x")
@@ -362,20 +362,20 @@ def test_listen_port_zero(bench):
     t = bench()
     p = t.peer("10.99.0.1/32")
     t.w.wg("set", "listen-port", "0")
-    port = wait.until(t.w.port, "a port is chosen", 5)
+    port = wait.until(t.w.port, "a port is chosen")
     assert port != 51820
     for address in ("192.0.2.2", "2001:db8::2"):
         q = noise.Peer(t.x, (address, port), key=p.key, remote_public=t.w.key.public)
         q.connect()
         # until the new session is taken, answers come under the one of the peer before
-        wait.until(lambda: t.echo(q, timeout=1), "the port answers", 5)
+        wait.until(lambda: t.echo(q, timeout=1), "the port answers")
 
 
 def test_listen_port_unset(net):
     """Without a port the interface gets one when it comes up."""
     a, b = net.wire(["192.0.2.1/24"], ["192.0.2.2/24"])
     w = wg.Daemon(b, DUT).setup(["10.99.0.2/24"])
-    assert wait.until(w.port, "a port is chosen", 5) > 0
+    assert wait.until(w.port, "a port is chosen") > 0
 
 
 # ---- nowhere to go ----
@@ -392,9 +392,9 @@ def test_unreachable(bench, case, address):
     # IP_RECVERR, IPV6_RECVERR: a UDP socket is told of "host unreachable" only if it asks
     sock.setsockopt(*((socket.IPPROTO_IPV6, 25) if v6 else (socket.IPPROTO_IP, 11)), 1)
     sock.connect((address, 9))
-    # ICMP errors are rate-limited by nobody here, but give the first one a second chance
-    for _ in range(3):
-        sock.settimeout(1)
+    # ICMP errors are rate-limited by nobody here, but give the first ones another chance
+    for _ in range(10):
+        sock.settimeout(2)
         try:
             sock.send(b"x")
             sock.recv(1)
@@ -407,7 +407,8 @@ def test_unreachable(bench, case, address):
         if DUT == "weftd":
             pytest.fail("no ICMP error came")
     if t.w.counts:
-        assert t.w.counter("tx_no_peer" if case == "no peer" else "tx_no_endpoint") >= 1
+        name = "tx_no_peer" if case == "no peer" else "tx_no_endpoint"
+        wait.until(lambda: t.w.counter(name) >= 1, "the drop is counted")
 
 
 def test_unreachable_is_quiet_about_icmp(bench):
@@ -436,7 +437,7 @@ def wait_running(t, up):
     """The daemon has seen that the interface went up or down."""
     def listening():
         return ":51820" in t.b.run("ss", "-Huln").stdout
-    wait.until(lambda: listening() == up, f"sockets are {'open' if up else 'closed'}", 5)
+    wait.until(lambda: listening() == up, f"sockets are {'open' if up else 'closed'}")
 
 
 @weft_only
@@ -457,7 +458,7 @@ def test_down_is_silent(bench):
     t.routes()
     wait_running(t, True)
     # the keepalive comes by itself, with a new session
-    p.answer(timeout=10)
+    p.answer()
     assert t.echo(p)
 
 
@@ -471,7 +472,7 @@ def test_nothing_before_up(bench):
     wait.stays(lambda: not wire.select(outgoing=True, proto=17), "nothing leaves", 1.5)
     assert ":51820" not in t.b.run("ss", "-Huln").stdout
     t.b.ip("link set wg0 up")
-    p.answer(timeout=5)
+    p.answer()
     assert q.receive(timeout=0.3) is None
 
 
@@ -501,7 +502,7 @@ def test_mtu_change(bench):
             while message and p.session.open(message)[1] == b"":
                 message = p.receive(noise.DATA, 3)
             return message is not None and len(message) - 32 == mtu
-        wait.until(padded, f"a full packet at MTU {mtu}", 5)
+        wait.until(padded, f"a full packet at MTU {mtu}")
 
 
 def test_padding(bench):
@@ -526,7 +527,7 @@ def test_trimmed(bench):
             packet = traffic.echo_request(src, dst, payload=bytes(n))
             p.send(p.session.data(packet + bytes(16)))
             wait.until(lambda: any(x.data == packet for x in seen.select(outgoing=False)),
-                       f"{n} bytes arrive exactly", 5)
+                       f"{n} bytes arrive exactly")
 
 
 def test_deleted_interface_ends_daemon(bench):
@@ -570,11 +571,13 @@ def test_staged_packets(bench):
     sock = t.b.socket()
     for i in range(200):
         sock.sendto(b"n%03d" % i, ("10.50.1.1", 9))
+    t.w.wait_counter("tx_stage_full", 72)  # all have been read, and none may go yet
     p.answer()
     got = []
-    while (inner := p.inner(1)) is not None:
+    while (not got or got[-1] != 199) and (inner := p.inner()) is not None:
         got.append(int(inner[29:32]))
     assert got == sorted(got) and got[-1] == 199, got
+    assert p.inner(0.3) is None
     if t.w.counts:
         assert got == list(range(200 - 128, 200)), (len(got), got[:3])
         assert t.w.counter("tx_stage_full") == 72
@@ -586,16 +589,16 @@ def test_retry_until_answered(bench):
     p = t.known_peer("10.50.0.0/16")
     t.send("10.50.1.1")
     first = p.receive(noise.INITIATION)
-    begin = time.monotonic()
-    second = p.receive(noise.INITIATION, 8)
-    assert second and 4.5 < time.monotonic() - begin < 7
+    second = p.receive(noise.INITIATION, 60)
     assert first[4:8] != second[4:8] and first[8:40] != second[8:40]
     h = p.handshake()
-    old, new = h.read_initiation(first), h.read_initiation(second)
-    assert new > old
+    # by the times that stand in them: when they arrive says more about the machine
+    old, new = (int.from_bytes(x[4:8], "big") + int.from_bytes(x[8:], "big") / 1e9
+                for x in (h.read_initiation(first), h.read_initiation(second)))
+    assert 4.9 < new - old < 30
     reply, p.session = h.response()
     p.send(reply)
-    assert p.inner(3), "the packet that waited came"
+    assert p.inner(), "the packet that waited came"
 
 
 def test_random_indices(bench):
@@ -604,7 +607,6 @@ def test_random_indices(bench):
     p = t.peer("10.99.0.1/32")
     seen = []
     for _ in range(12):
-        time.sleep(0.06)
         p.connect()
         seen.append(p.session.remote_index)
     assert len(set(seen)) == len(seen)

@@ -13,9 +13,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from . import wg
+from . import traffic, wg
 
 INITIATION, RESPONSE, COOKIE, DATA = 1, 2, 3, 4
+# A responder takes two initiations of one peer that come within 20 ms for a flood, and drops the
+# second. It reads its clock when it gets to run, not when they arrive: so the gap is counted from
+# our last initiation and from the last answer to one, by which the responder was done with it.
+INITIATION_GAP_S = 0.03
+_not_before = {}  # (our public key, the responder's): when the next initiation may go
 _CONSTRUCTION = b"Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"
 _IDENTIFIER = b"WireGuard v1 zx2c4 Jason@zx2c4.com"
 
@@ -224,8 +229,8 @@ class Peer:
         family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
         self.host, self.target, self.psk = host, target, psk
         self.key, self.remote = key or wg.Key(), remote_public
-        self.sock = host.socket(family, bind=bind, timeout=5)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.sock = host.socket(family, bind=bind)
+        self.sock.setsockopt(socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, 8 << 20)
         self._session, self._sessions, self._pending = None, {}, []
 
     @property
@@ -238,10 +243,19 @@ class Peer:
         self._session = session
         self._sessions[session.local_index] = session
 
-    def send(self, message):
+    def send(self, message, at_once=False):
+        """An initiation waits for its time after the one before, unless it goes `at_once`."""
+        if message[:1] == b"\1" and len(message) == 148:
+            left = _not_before.get((self.key.public, self.remote), 0) - time.monotonic()
+            if left > 0 and not at_once:
+                time.sleep(left)
+            self._keep_gap()
         self.sock.sendto(message, self.target)
 
-    def receive(self, kind=None, timeout=5.0):
+    def _keep_gap(self):
+        _not_before[self.key.public, self.remote] = time.monotonic() + INITIATION_GAP_S
+
+    def receive(self, kind=None, timeout=30.0):
         """The next message of a kind (others are passed over), or None."""
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
@@ -250,6 +264,8 @@ class Peer:
                 message = self.sock.recv(65535)
             except (TimeoutError, ConnectionRefusedError):
                 continue
+            if message[:1] == b"\2":
+                self._keep_gap()
             if kind is None or message[0] == kind:
                 return message
         return None
@@ -257,41 +273,59 @@ class Peer:
     def handshake(self, **kwargs):
         return Handshake(self.key, self.remote, self.psk, **kwargs)
 
-    def connect(self, confirm=True, timeout=5.0, tries=3):
-        """A handshake as the initiator, a cookie answered if there is one."""
-        h = self.handshake()
+    def ask(self, tries=6, timeout=5.0):
+        """Initiates, again after `timeout` or with the cookie asked for, until there is a response
+        to the newest initiation. Returns the handshake and the response, not yet read."""
+        cookie = None
         for _ in range(tries):
+            h = self.handshake()
+            h.cookie = cookie
             self.send(h.initiation())
-            end = time.monotonic() + timeout / tries
+            end = time.monotonic() + timeout
             while (left := end - time.monotonic()) > 0:
                 message = self.receive(timeout=left)
                 if message is None:
                     break
+                if message[4:8] != h.index.to_bytes(4, "little") and message[0] == COOKIE or \
+                        message[8:12] != h.index.to_bytes(4, "little") and message[0] == RESPONSE:
+                    continue  # to an earlier one: it is worth nothing any more
                 if message[0] == COOKIE:
-                    h.read_cookie(message)
+                    cookie = h.read_cookie(message)
                     break
                 if message[0] == RESPONSE:
-                    self.session = h.read_response(message)
-                    if confirm:
-                        self.send(self.session.data())
-                    return self.session
+                    return h, message
         raise AssertionError("no handshake response")
 
-    def answer(self, timeout=10.0):
-        """Waits for an initiation, answers it, and waits for the packet that confirms it."""
-        message = self.receive(INITIATION, timeout)
-        assert message is not None, "no initiation came"
-        h = self.handshake()
-        h.read_initiation(message)
-        reply, self.session = h.response()
-        self.send(reply)
-        # a responder sends nothing before: the session may not be there yet
-        confirmation = self.receive(DATA, timeout)
-        assert confirmation is not None, "the session was not confirmed"
-        self._pending.append(confirmation)
+    def connect(self, confirm=True):
+        """A handshake as the initiator, a cookie answered if there is one."""
+        h, response = self.ask()
+        self.session = h.read_response(response)
+        if confirm:
+            self.send(self.session.data())
         return self.session
 
-    def inner(self, timeout=5.0):
+    def answer(self, timeout=60.0):
+        """Waits for an initiation, answers it, and waits for the packet that confirms it. Initiations
+        that come meanwhile are answered too: nobody was quick enough for the one before."""
+        end, made = time.monotonic() + timeout, {}
+        while (left := end - time.monotonic()) > 0:
+            message = self.receive(timeout=left)
+            if message is None:
+                break
+            if message[0] == INITIATION:
+                h = self.handshake()
+                h.read_initiation(message)
+                reply, self.session = h.response()
+                made[self.session.local_index] = self.session
+                self.send(reply)
+            elif message[0] == DATA and int.from_bytes(message[4:8], "little") in made:
+                # a responder sends nothing before this: the session may not be there yet
+                self.session = made[int.from_bytes(message[4:8], "little")]
+                self._pending.append(message)
+                return self.session
+        raise AssertionError("the session was not confirmed" if made else "no initiation came")
+
+    def inner(self, timeout=30.0):
         """The next non-empty inner packet, or None."""
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:

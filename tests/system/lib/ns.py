@@ -18,7 +18,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWNS = 0x00020000
 _PR_SET_PDEATHSIG = 1
-_TIMEOUT_S = 60
+_TIMEOUT_S = 180
 
 # Private /run (UAPI sockets, resolvconf), /etc/wireguard and /sys; then the network's own settings:
 # no duplicate address detection (addresses work at once), no forwarding unless asked for.
@@ -160,7 +160,7 @@ class Host:
             os.close(home)
 
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_DGRAM, proto=0, bind=None,
-               timeout=5.0):
+               timeout=30.0):
         """A socket of the host, for use in this process."""
         with self.inside():
             sock = socket.socket(family, kind, proto)
@@ -176,7 +176,7 @@ class Host:
         self.network.defer(sock.close)
         return sock
 
-    def unix(self, inside_path, timeout=10.0):
+    def unix(self, inside_path, timeout=60.0):
         """Connects to a unix socket in the host's file system."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(timeout)

@@ -4,7 +4,6 @@
 import hashlib
 import ipaddress
 import os
-import re
 import socket
 import struct
 import threading
@@ -12,45 +11,134 @@ import time
 
 from . import wait
 
+SO_RCVBUFFORCE = 33  # beyond net.core.rmem_max
+
 
 # ---- ping ----
 
 class Ping:
-    def __init__(self, text):
-        m = re.search(r"(\d+) packets transmitted, (\d+) received", text)
-        self.text = text
-        self.sent, self.received = (int(m.group(1)), int(m.group(2))) if m else (0, 0)
-        m = re.search(r"= ([\d.]+)/([\d.]+)/([\d.]+)/", text)
-        self.min_ms, self.avg_ms, self.max_ms = map(float, m.groups()) if m else (None,) * 3
+    """Echo requests that were sent, and how long each answer took."""
+
+    def __init__(self, address, size):
+        self.address, self.size = address, size
+        self.sent, self.errors = 0, []
+        self.ms = {}  # sequence number: milliseconds
+
+    @property
+    def received(self):
+        return len(self.ms)
 
     @property
     def loss(self):
         return self.sent - self.received
 
+    @property
+    def min_ms(self):
+        return min(self.ms.values(), default=None)
 
-def ping(host, address, count=3, size=56, interval=0.05, deadline=5, df=False, source=None,
-         tos=None, mark=None):
-    """ping(8), with its counts. `deadline` is the wait for each answer, in seconds."""
-    args = ["ping", "-n", "-c", count, "-i", interval, "-W", deadline, "-s", size]
+    @property
+    def avg_ms(self):
+        return sum(self.ms.values()) / len(self.ms) if self.ms else None
+
+    @property
+    def max_ms(self):
+        return max(self.ms.values(), default=None)
+
+    @property
+    def text(self):
+        """What there is to say of them, for a failed test."""
+        lost = sorted(set(range(1, self.sent + 1)) - set(self.ms))
+        text = f"{self.address}: {self.sent} echo requests of {self.size} bytes sent, " \
+               f"{self.received} answered"
+        if self.ms:
+            text += f" in {self.min_ms:.1f} to {self.max_ms:.1f} ms"
+        if lost:
+            text += f"; without an answer: {lost[:20]}"
+        return "; ".join([text, *dict.fromkeys(self.errors)])
+
+
+def _ping_socket(host, v6, df, source, tos, mark):
+    # a ping socket (icmp(7)): the kernel keeps apart whose answers are whose, by the identifier
+    sock = host.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM,
+                       socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP)
+    level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
     if df:
-        args += ["-M", "do"]
-    if source:
-        args += ["-I", source]
+        sock.setsockopt(level, 23 if v6 else 10, 2)  # IPV6_MTU_DISCOVER, IP_MTU_DISCOVER: _DO
     if tos is not None:
-        args += ["-Q", tos]
+        sock.setsockopt(level, socket.IPV6_TCLASS if v6 else socket.IP_TOS, tos)
     if mark is not None:
-        args += ["-m", mark]
-    return Ping(host.run(*args, address, check=False, timeout=count * (interval + deadline) + 30)
-                .stdout)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+    if source:
+        sock.bind((source, 0))
+    return sock
+
+
+def ping(host, address, count=3, size=56, interval=0.02, deadline=15, df=False, source=None,
+         tos=None, mark=None, enough=None):
+    """Sends echo requests and waits up to `deadline` seconds for the answer to each, however long
+    the others took; returns as soon as all are there, or `enough` of them. ping(8) waits for the
+    last ones no longer than the first ones took, which on a busy machine counts answers as lost.
+    An answer counts if it comes from that address with the request's content."""
+    v6 = ":" in address
+    got = Ping(address, size)
+    content, sent_at = {}, {}
+    sock = _ping_socket(host, v6, df, source, tos, mark)
+
+    def take(until):
+        """Reads answers up to a moment, or until none is awaited."""
+        while True:
+            sock.settimeout(max(until - time.monotonic(), 0.0001))
+            try:
+                data, sender = sock.recvfrom(65535)
+            except TimeoutError:
+                return
+            except OSError as e:  # an ICMP error
+                got.errors.append(str(e))
+                continue
+            now = time.monotonic()
+            seq = struct.unpack("!H", data[6:8])[0] if len(data) >= 8 else 0
+            if data[:1] == (b"\x81" if v6 else b"\0") and content.get(seq) == data[8:] and \
+                    ipaddress.ip_address(sender[0]) == ipaddress.ip_address(address):
+                got.ms[seq] = (now - sent_at[seq]) * 1000
+                del content[seq]
+            if done() or got.sent == count and not content:
+                return
+
+    def done():
+        return enough is not None and got.received >= enough
+    try:
+        while got.sent < count and not done():
+            begin = time.monotonic()
+            seq = got.sent = got.sent + 1
+            content[seq], sent_at[seq] = os.urandom(size), begin
+            try:
+                # the kernel fills in the identifier and the checksum
+                sock.sendto(struct.pack("!BBHHH", 128 if v6 else 8, 0, 0, 0, seq) + content[seq],
+                            (address, 0))
+            except OSError as e:
+                got.errors.append(str(e))
+                del content[seq]
+            if got.sent < count:
+                take(begin + interval)
+        while content and not done():
+            # the one whose time is up next
+            seq = min(content, key=sent_at.get)
+            take(sent_at[seq] + deadline)
+            if time.monotonic() >= sent_at[seq] + deadline:
+                content.pop(seq, None)
+    finally:
+        sock.close()
+    return got
 
 
 def reaches(host, address, **kwargs):
     """True if one of two echo requests is answered."""
     kwargs.setdefault("deadline", 1)
-    return ping(host, address, count=2, **kwargs).received > 0
+    return ping(host, address, count=2, enough=1, **kwargs).received > 0
 
 
-def until_reaches(host, address, timeout=15, **kwargs):
+def until_reaches(host, address, timeout=60, **kwargs):
     wait.until(lambda: reaches(host, address, **kwargs), f"{host} reaches {address}", timeout)
 
 
@@ -66,16 +154,16 @@ class Tcp:
         self.ended = None
         self._errors, self._sums = [], {}
         self._stop = False
-        listener = target.socket(family, socket.SOCK_STREAM, bind=(address, port), timeout=30)
+        listener = target.socket(family, socket.SOCK_STREAM, bind=(address, port), timeout=60)
         listener.listen(1)
         out = source.socket(family, socket.SOCK_STREAM, bind=(bind, 0) if bind else None,
-                            timeout=30)
+                            timeout=60)
         if mss:
             out.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
         out.connect(listener.getsockname()[:2])
         into, _ = listener.accept()
         listener.close()
-        into.settimeout(30)
+        into.settimeout(60)
         source.network.defer(into.close)
         self._threads = [threading.Thread(target=self._guard, args=(f, s), daemon=True)
                          for f, s in ((self._send, out), (self._receive, into))]
@@ -120,7 +208,7 @@ class Tcp:
         time.sleep(seconds)
         return (self.received - begin) / (time.monotonic() - t)
 
-    def done(self, timeout=60):
+    def done(self, timeout=150):
         """Waits for the end; what arrived must be what was sent. Returns seconds."""
         end = time.monotonic() + timeout
         for t in self._threads:
@@ -134,7 +222,7 @@ class Tcp:
         return self.ended - self.started
 
 
-def tcp(source, target, address, nbytes, timeout=60, **kwargs):
+def tcp(source, target, address, nbytes, timeout=150, **kwargs):
     """A whole transfer; returns bytes a second."""
     return nbytes / Tcp(source, target, address, nbytes, **kwargs).done(timeout)
 
@@ -147,6 +235,7 @@ class UdpEcho:
     def __init__(self, host, address, port=0):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.sock = host.socket(family, bind=(address, port), timeout=0.2)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
         self.port = self.sock.getsockname()[1]
         self.got = []
         self._run = True
@@ -167,22 +256,6 @@ class UdpEcho:
                 continue
             except OSError:
                 return
-
-
-def udp_round_trip(host, address, port, payload, timeout=5, tries=3):
-    """Sends a datagram to an echo; returns the answer or None."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = host.socket(family, timeout=timeout / tries)
-    try:
-        for _ in range(tries):
-            sock.sendto(payload, (address, port))
-            try:
-                return sock.recv(65535)
-            except TimeoutError:
-                continue
-        return None
-    finally:
-        sock.close()
 
 
 # ---- raw packets ----
@@ -304,8 +377,8 @@ class Capture:
     def __init__(self, host, ifname):
         with host.inside():
             # SOCK_DGRAM: without the link layer's header, also on tun
-            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.ntohs(3))
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
             self.sock.bind((ifname, 3))
         self.sock.settimeout(0.1)
         self.packets = []
@@ -328,9 +401,9 @@ class Capture:
 
     def stop(self):
         if self._run:
-            self._until = time.monotonic() + 1
+            self._until = time.monotonic() + 10  # at most, if traffic goes on
             self._run = False
-            self._thread.join(5)
+            self._thread.join(15)
             self.sock.close()
         return self.packets
 
@@ -339,7 +412,7 @@ class Capture:
         return [p for p in list(self.packets)
                 if all(getattr(p, k) == v for k, v in fields.items())]
 
-    def wait(self, n=1, timeout=10, **fields):
+    def wait(self, n=1, timeout=60, **fields):
         return wait.until(lambda: len(self.select(**fields)) >= n and self.select(**fields),
                           f"{n} packets with {fields} captured", timeout)
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Waiting for something to become true, with a deadline. Tests wait for what they need and never
-# sleep for "long enough".
+# sleep for "long enough". The deadline is a minute: it costs nothing while all is well, and a busy
+# machine that lets nobody run for seconds is no fault of weft.
 import time
 
 
-def until(predicate, what, timeout=10.0, step=0.05):
+def until(predicate, what, timeout=60.0, step=0.05):
     """Calls predicate until it returns something true, and returns that; fails after timeout."""
     end = time.monotonic() + timeout
     while True:

@@ -111,7 +111,7 @@ class Daemon:
                 return True
             except OSError:
                 return False
-        wait.until(ready, f"{self} takes connections", timeout=15, step=0.02)
+        wait.until(ready, f"{self} takes connections", step=0.02)
 
     def log(self):
         with open(self.log_path, "rb") as f:
@@ -125,9 +125,9 @@ class Daemon:
         self.expect_end = True
         if self.alive():
             self.proc.send_signal(sig)
-        return self.proc.wait(15)
+        return self.proc.wait(60)
 
-    def wait_end(self, timeout=15):
+    def wait_end(self, timeout=60):
         """Waits until it has ended by itself and returns its exit code."""
         self.expect_end = True
         return self.proc.wait(timeout)
@@ -142,7 +142,7 @@ class Daemon:
             if not wrong and not expected and code not in (0, -signal.SIGTERM) and self.impl == "weftd":
                 wrong.append(f"{self} ended with {code}")
         except subprocess.TimeoutExpired:
-            wrong.append(f"{self} did not end within 15 s of SIGTERM")
+            wrong.append(f"{self} did not end within 60 s of SIGTERM")
             self.proc.kill()
             self.proc.wait()
         report = _SANITIZER.search(self.log())
@@ -198,7 +198,7 @@ class Daemon:
 
     # ---- UAPI by hand ----
 
-    def uapi(self, request, timeout=10.0):
+    def uapi(self, request, timeout=60.0):
         """Sends a request and returns the answer without its last, empty line."""
         with self.host.unix(self.socket_path, timeout) as sock:
             sock.sendall(request.encode() if isinstance(request, str) else request)
@@ -252,6 +252,13 @@ class Daemon:
             if key in keys:
                 return int(keys[key])
         raise AssertionError(f"{self} has no counter {name}; it has {sorted(keys)}")
+
+    def wait_counter(self, name, value, peer=None):
+        """Waits until a counter has a value; it must not go beyond. Does nothing if there are no
+        counters. What a test has sent may still wait for the daemon to run."""
+        if self.counts:
+            wait.until(lambda: self.counter(name, peer) >= value, f"{name} is {value}")
+            assert self.counter(name, peer) == value, name
 
     def drops(self):
         """All drop counters that are not 0."""
