@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 BUILD := build/release
 
-.PHONY: help deps deps-check build demo demo-clean check bench fuzz install clean format
+.PHONY: help deps deps-check build demo demo-clean check bench bench-quick bench-doc bench-tools \
+	fuzz install clean format
 
 help:
 	@printf '%s\n' \
@@ -12,7 +13,9 @@ help:
 	'make check        install what is missing, build, run every test (root)' \
 	'make build        build weftd and weft into $(BUILD)' \
 	'make install      install them (PREFIX=/usr/local, DESTDIR=)' \
-	'make bench        weftd against wireguard-go and the bare wire, in turn (root)' \
+	'make bench        weftd against wireguard-go and the bare wire, in turn: 15 minutes (root)' \
+	'make bench-quick  the same in two minutes, compared with the committed ratios (root)' \
+	'make bench-doc    put the figures of the last bench into docs/performance.md' \
 	'make fuzz         fuzz every parser, SECONDS=600 each' \
 	'make format       clang-format over the sources' \
 	'make clean        remove build/'
@@ -41,8 +44,18 @@ demo-clean:
 check: deps-check
 	@scripts/check.py
 
-bench: deps-check build
-	@WEFT_BUILD=$(CURDIR)/$(BUILD) tests/bench/bench.py --json build/bench.json
+bench-tools: deps-check build
+	@ninja -C $(BUILD) --quiet bench-tools
+
+# ARGS: options of tests/bench/bench.py, as in make bench ARGS='--only tcp,ping'
+bench: bench-tools
+	@WEFT_BUILD=$(CURDIR)/$(BUILD) tests/bench/bench.py $(ARGS)
+
+bench-quick: bench-tools
+	@WEFT_BUILD=$(CURDIR)/$(BUILD) tests/bench/bench.py --quick $(ARGS)
+
+bench-doc:
+	@tests/bench/report.py build/bench/bench.json docs/performance.md
 
 fuzz: deps-check
 	@scripts/fuzz.sh $(or $(SECONDS),600)

@@ -234,6 +234,7 @@ def stage_system():
         alone = ["tests/system/test_flood.py", "tests/system/test_demo.py"]
         pytest("system", [*SYSTEM, *(f"--ignore={f}" for f in alone)], env, second_try=True)
         pytest("system, floods and the demo", alone, env)
+        pytest("the bench's tools", ["tests/bench"], env)
 
 
 def stage_system_asan():

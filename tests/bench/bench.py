@@ -1,152 +1,294 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""weftd against wireguard-go and the bare veth, in turn, in one run: figures are ratios.
+"""weftd against wireguard-go and the bare wire, in turn, in one run; figures to compare are ratios.
 
-    bench.py [--rounds N] [--seconds N] [--json FILE]
-
-Two namespaces joined by a veth pair (MTU 1500), both daemons on this machine. For each subject and
-round: one TCP stream (iperf3, cubic), its throughput and the whole machine's CPU seconds per GB.
-Nothing else should run meanwhile. Needs root, WEFT_BUILD (default build/release), wg, wireguard-go.
+Writes table.txt, table.md, bench.json and plots to build/bench/. docs/performance.md says what each
+measure means. Nothing else should run meanwhile. Needs root, iperf3, wg, ethtool, ping.
 """
 import argparse
 import json
 import os
-import statistics
+import re
+import shlex
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-BUILD = Path(os.environ.get("WEFT_BUILD", "build/release")).resolve()
-TAG = f"wb{os.getpid()}"
-NS = [f"{TAG}a", f"{TAG}b"]
-IF = [f"{TAG}w0", f"{TAG}w1"]
-HZ = os.sysconf("SC_CLK_TCK")
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import loads  # noqa: E402
+import peer  # noqa: E402
+import report  # noqa: E402
+import world  # noqa: E402
+from world import BenchError, Subject  # noqa: E402
+
+TOP = HERE.parent.parent
+RATIOS = HERE / "ratios.json"
+GROUPS = ("tcp", "plain", "udp", "ping", "relay", "handshakes", "scale")
+IDLE_BUSY = 0.08  # of the machine, while the bench itself does nothing: somebody else works
+STOLEN = 0.03     # of the machine's time, by other guests of its host
+QUICK = ("tcp1", "tcp1_cpu", "udp64_flood", "ping_load_p99")
 
 
-def sh(*argv, ns=None, **kw):
-    if ns:
-        argv = ("ip", "netns", "exec", ns, *argv)
-    return subprocess.run(argv, check=True, text=True, stdout=subprocess.PIPE, **kw).stdout
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def busy_seconds():
-    """CPU time of the whole machine that was not idle, in seconds."""
-    f = [int(x) for x in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return (sum(f) - f[3] - f[4]) / HZ
+def machine():
+    """What the figures depend on. `type` is what makes two machines alike."""
+    info = Path("/proc/cpuinfo").read_text()
+
+    def field(name):
+        m = re.search(rf"^{name}\s*:\s*(.*)$", info, re.M)
+        return m[1].strip() if m else "?"
+
+    cores = len(os.sched_getaffinity(0))
+    wide = "avx512f" in field("flags").split()
+    cpu = f"{field('model name')} (family {field('cpu family')} model {field('model')})"
+    return {"cpu": cpu, "cores": cores, "avx512": wide, "kernel": os.uname().release,
+            "type": f"{cpu}, {cores} cores"}
 
 
-class Pair:
-    """Two hosts and what joins them; `daemon` is None for the bare veth."""
-
-    def __init__(self, daemon):
-        self.procs = []
-        for ns in NS:
-            sh("ip", "netns", "add", ns)
-        sh("ip", "link", "add", "v0", "netns", NS[0], "type", "veth", "peer", "v1", "netns", NS[1])
-        for i, ns in enumerate(NS):
-            sh("ip", "link", "set", "lo", "up", ns=ns)
-            sh("ip", "addr", "add", f"10.9.0.{i + 1}/24", "dev", f"v{i}", ns=ns)
-            sh("ip", "link", "set", f"v{i}", "up", ns=ns)
-        self.target = "10.9.0.2"
-        if daemon:
-            self.tunnel(daemon)
-            self.target = "10.8.0.2"
-
-    def tunnel(self, daemon):
-        keys = [sh("wg", "genkey").strip() for _ in NS]
-        pubs = [sh("wg", "pubkey", input=k).strip() for k in keys]
-        for i, ns in enumerate(NS):
-            self.procs.append(subprocess.Popen(
-                ["ip", "netns", "exec", ns, *daemon, "-f", IF[i]],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env=dict(os.environ, LOG_LEVEL="error")))
-            deadline = time.monotonic() + 10
-            while subprocess.run(["wg", "show", IF[i]], capture_output=True).returncode:
-                if time.monotonic() > deadline:
-                    raise SystemExit(f"bench: {daemon[0]} did not come up")
-                time.sleep(0.05)
-            sh("wg", "set", IF[i], "private-key", "/dev/stdin", "listen-port", "51820", "peer",
-               pubs[1 - i], "allowed-ips", "10.8.0.0/24", "endpoint", f"10.9.0.{2 - i}:51820",
-               input=keys[i])
-            sh("ip", "addr", "add", f"10.8.0.{i + 1}/24", "dev", IF[i], ns=ns)
-            sh("ip", "link", "set", IF[i], "mtu", "1420", "up", ns=ns)
-        sh("ping", "-c", "1", "-W", "5", "10.8.0.2", ns=NS[0])
-
-    def tcp(self, seconds):
-        """(Gbit/s, whole-machine CPU seconds per GB, high-water memory of a daemon in MB)"""
-        server = subprocess.Popen(["ip", "netns", "exec", NS[1], "iperf3", "-s", "-1"],
-                                  stdout=subprocess.DEVNULL)
-        self.procs.append(server)
-        time.sleep(0.3)
-        before = busy_seconds()
-        r = json.loads(sh("iperf3", "-c", self.target, "-C", "cubic", "-t", str(seconds), "-J",
-                          ns=NS[0]))
-        cpu = busy_seconds() - before
-        server.wait()
-        end = r["end"]["sum_received"]
-        rss = 0
-        for p in self.procs[:2]:
-            for line in self.status(p.pid):
-                if line.startswith("VmHWM"):
-                    rss = max(rss, int(line.split()[1]) / 1024)
-        return end["bits_per_second"] / 1e9, cpu / (end["bytes"] / 1e9), rss
-
-    @staticmethod
-    def status(pid):
-        try:
-            return Path(f"/proc/{pid}/status").read_text().splitlines()
-        except OSError:
-            return []
-
-    def close(self):
-        for p in self.procs:
-            if p.poll() is None:
-                p.terminate()
-        for p in self.procs:
-            try:
-                p.wait(5)
-            except subprocess.TimeoutExpired:
-                p.kill()
-        for ns in NS:
-            subprocess.run(["ip", "netns", "del", ns], capture_output=True)
+def disturbance(seconds=0.3):
+    """Why the machine is not quiet right now, or None."""
+    busy, stolen, total = world.cpu_times()
+    time.sleep(seconds)
+    b, s, t = (now - then for now, then in zip(world.cpu_times(), (busy, stolen, total)))
+    if t > 0 and b / t > IDLE_BUSY:
+        return f"other work takes {100 * b / t:.0f} % of the machine"
+    if t > 0 and s / t > STOLEN:
+        return f"{100 * s / t:.0f} % of the machine's time is stolen by its host"
+    return None
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--rounds", type=int, default=3)
-    ap.add_argument("--seconds", type=int, default=5)
-    ap.add_argument("--json", help="write the raw figures here")
-    a = ap.parse_args()
-    if os.geteuid():
-        print("bench: needs root, for network namespaces", file=sys.stderr)
-        return 1
-    subjects = {"veth": None, "wireguard-go": ["wireguard-go"],
-                "weftd": [str(BUILD / "src/daemon/weftd")]}
-    raw = {n: [] for n in subjects}
+def pair_figures(subject, load, only, quick):
+    """Yields (name, function of the Pair) of what is to be measured in a Pair."""
+    if quick:
+        yield "TCP", lambda w: load.tcp(w, "tcp1")
+        yield "UDP 64 B, flood", lambda w: load.flood(w, "udp64", loads.SMALL)
+        yield "ping beside TCP", load.ping_loaded
+        return
+    if "tcp" in only:
+        yield "TCP", lambda w: load.tcp(w, "tcp1")
+        if subject.name != "weftd-openssl":
+            yield "TCP, eight streams", lambda w: load.tcp(w, "tcp8", "-P", "8")
+            yield "TCP, reversed", lambda w: load.tcp(w, "tcp_reverse", "-R")
+            yield "TCP, both ways", lambda w: load.tcp(w, "tcp_bidir", "--bidir")
+            yield "memory", load.memory
+    if subject.name == "weftd-openssl":
+        return
+    if "udp" in only:
+        yield "UDP 1,400 B", lambda w: load.udp(w, "udp1400", loads.BIG)
+        yield "UDP 64 B", lambda w: load.udp(w, "udp64", loads.SMALL)
+    if "ping" in only:
+        yield "ping, idle", load.ping_idle
+        yield "ping beside TCP", load.ping_loaded
+    if "plain" in only:
+        yield "plain wire", lambda w: w.plain_wire(True) or {}
+        yield "plain wire: TCP", lambda w: load.tcp(w, "plain_tcp1")
+        yield "plain wire: TCP, eight streams", lambda w: load.tcp(w, "plain_tcp8", "-P", "8")
+        yield "plain wire: UDP 64 B", lambda w: load.udp(w, "plain_udp64", loads.SMALL)
+
+
+def hub_figures(load):
+    yield "relay: TCP", lambda w: load.tcp(w, "relay_tcp")
+    yield "relay: 100 B packets", lambda w: load.udp(w, "relay100", loads.RELAYED)
+
+
+def measure(w, jobs, where, figures):
+    """Runs the jobs in a world. Returns the share of the machine's time that was stolen."""
+    before = world.cpu_times()
+    for name, job in jobs:
+        got = job(w)
+        figures.update(got)
+        if got:
+            first = next(iter(got))
+            unit = next((r[2] for r in report.ROWS if r[0] == first), "")
+            say(f"{where}: {name}: {report.number(got[first])} {unit}")
+    stolen, total = (b - a for a, b in zip(before[1:], world.cpu_times()[1:]))
+    return stolen / total if total else 0
+
+
+def one_run(subject, load, only, quick, where):
+    """One subject in one round. Returns its entry for the JSON file."""
+    entry = {"subject": subject.name, "figures": {}}
+    why = disturbance()
+    stolen = 0
+    if subject.name != "weftd-relay":
+        jobs = list(pair_figures(subject, load, only, quick))
+        if jobs:
+            with world.Pair(subject) as w:
+                stolen = measure(w, jobs, where, entry["figures"])
+    if not quick and "relay" in only and subject.name != "weftd-openssl":
+        with world.Hub(subject) as w:
+            stolen = max(stolen, measure(w, hub_figures(load), where, entry["figures"]))
+    if stolen > STOLEN:
+        why = why or f"{100 * stolen:.0f} % of the machine's time was stolen by its host"
+    if why:
+        entry["disturbed"] = why
+        say(f"{where}: DISTURBED: {why}")
+    return entry
+
+
+def subjects(build, go, quick):
+    weftd = build / "src/daemon/weftd"
+    if not weftd.exists():
+        raise BenchError(f"no {weftd}: build it (make build), or set WEFT_BUILD")
+    out = [Subject("veth")] if not quick else []
+    out += [Subject("wireguard-go", [str(go)]), Subject("weftd", [str(weftd)])]
+    boringtun = world.which("boringtun-cli")
+    if boringtun and not quick:
+        out.append(Subject("boringtun", [boringtun, "--disable-drop-privileges"],
+                           env={"WG_SUDO": "1"}))
+    return out
+
+
+def program(name, build, seconds):
+    """The JSON of one of the programs beside this one (scale.py, handshakes.py), or None."""
+    script, out = HERE / name, TOP / "build/bench" / f"{Path(name).stem}.json"
+    if not script.exists():
+        return None
+    say(f"running {name}")
+    out.unlink(missing_ok=True)
+    p = subprocess.run([sys.executable, str(script), "--json", str(out)], timeout=seconds,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "WEFT_BUILD": str(build)})
+    if p.returncode or not out.exists():
+        say(f"{name} failed with code {p.returncode}: its figures are left out")
+        return None
+    return json.loads(out.read_text())
+
+
+def quick_verdict(result, update):
+    mid = report.medians(result["runs"])
+    now = {m: report.ratio(mid["weftd"].get(m), mid["wireguard-go"].get(m)) for m in QUICK}
+    now = {m: round(r, 3) for m, r in now.items() if r}
+    kept = json.loads(RATIOS.read_text())["machines"] if RATIOS.exists() else {}
+    kind = result["machine"]["type"]
+    lines, fell = report.compare(now, kept, kind)
+    print("\n".join(lines))
+    if update:
+        kept[kind] = now
+        RATIOS.write_text(json.dumps({
+            "_": "SPDX-License-Identifier: Apache-2.0. weftd / wireguard-go, by type of machine; "
+                 "written by bench.py --quick --update.", "machines": kept}, indent=1) + "\n")
+        print(f"{RATIOS.name} now has these figures for {kind}")
+        return 0
+    if fell:
+        print("bench-quick: weftd has become slower by more than 15 % against wireguard-go")
+    return 1 if fell else 0
+
+
+def arguments(argv):
+    ap = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
+                                 epilog=" ".join(__doc__.split("\n\n")[1].split()))
+    ap.add_argument("--rounds", type=int, help="how often each is measured (default 3; quick 2)")
+    ap.add_argument("--seconds", type=float, help="length of a TCP run (default 3)")
+    ap.add_argument("--only", default=",".join(GROUPS), metavar="A,B",
+                    help="only these of " + ", ".join(GROUPS))
+    ap.add_argument("--subjects", metavar="A,B", help="only these of those there are")
+    ap.add_argument("--quick", action="store_true",
+                    help="four measures, compared with ratios.json; ends with 1 if one fell by more "
+                         "than 15 %%")
+    ap.add_argument("--update", action="store_true", help="with --quick: write ratios.json anew")
+    ap.add_argument("--offline", action="store_true", help="take the installed wireguard-go")
+    ap.add_argument("--out", type=Path, default=TOP / "build/bench", metavar="FOLDER",
+                    help="where the results go (default build/bench)")
+    a = ap.parse_args(argv)
+    a.rounds = a.rounds or (2 if a.quick else 3)
+    a.seconds = a.seconds or 3
+    a.only = a.only.split(",")
+    for g in a.only:
+        if g not in GROUPS:
+            ap.error(f"--only: '{g}' is none of {', '.join(GROUPS)}")
+    if a.rounds < 1 or a.seconds <= 0:
+        ap.error("--rounds and --seconds must be more than 0")
+    if a.update and not a.quick:
+        ap.error("--update goes with --quick")
+    return a
+
+
+def bench(a, argv):
+    build = Path(os.environ.get("WEFT_BUILD", TOP / "build/release")).resolve()
+    udpload = build / "tests/bench/udpload"
+    if not udpload.exists():
+        raise BenchError(f"no {udpload}: build it (ninja -C {build} bench-tools)")
+    for tool in ("iperf3", "wg", "ethtool", "ping", "ip"):
+        if not world.which(tool):
+            raise BenchError(f"no {tool} (scripts/deps.sh check installs it)")
+    go, version = peer.newest(TOP / "build/bench", say, a.offline)
+    say(f"wireguard-go {version}")
+    every = subjects(build, go, a.quick)
+    if a.subjects:
+        names = a.subjects.split(",")
+        for n in names:
+            if n not in [s.name for s in every]:
+                raise BenchError(f"no subject {n} here: there are "
+                                 f"{', '.join(s.name for s in every)}")
+        every = [s for s in every if s.name in names]
+    load1 = os.getloadavg()[0]
+    if load1 > 0.5:
+        say(f"WARNING: the load average is {load1:.1f}: something else has been running")
+    load = loads.Loads(max(int(a.seconds), 1), udpload)
+    result = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(),
+              "command": shlex.join(["tests/bench/bench.py", *argv]), "rounds": a.rounds,
+              "seconds": load.seconds, "load_average": load1,
+              "versions": {"wireguard-go": version,
+                           "weftd": world.run(str(build / "src/daemon/weftd"), "--version",
+                                              check=False).strip()},
+              "runs": []}
+    began = time.monotonic()
     for r in range(a.rounds):
-        for name, daemon in subjects.items():
-            print(f"round {r + 1} of {a.rounds}: {name}", file=sys.stderr, flush=True)
-            pair = None
-            try:
-                pair = Pair(daemon)
-                raw[name].append(pair.tcp(a.seconds))
-            finally:
-                if pair:
-                    pair.close()
-                else:
-                    for ns in NS:
-                        subprocess.run(["ip", "netns", "del", ns], capture_output=True)
-    mid = {n: [statistics.median(x) for x in zip(*v)] for n, v in raw.items()}
-    go = mid["wireguard-go"]
-    print(f"{'one TCP stream':14} {'Gbit/s':>8} {'CPU s/GB':>9} {'MB at most':>10}"
-          "   against wireguard-go")
-    for n, (gbit, cpu, mem) in mid.items():
-        print(f"{n:14} {gbit:8.2f} {cpu:9.2f} {mem:10.0f}   {gbit / go[0]:.2f}x rate, "
-              f"{cpu / go[1]:.2f}x CPU")
-    if a.json:
-        Path(a.json).write_text(json.dumps(raw, indent=1) + "\n")
+        for s in every:
+            where = f"round {r + 1} of {a.rounds}: {s.name}"
+            entry = one_run(s, load, a.only, a.quick, where)
+            result["runs"].append({"round": r + 1, **entry})
+    if a.quick:
+        (a.out / "quick").mkdir(parents=True, exist_ok=True)
+        print(report.write(result, a.out / "quick"), end="")
+        return quick_verdict(result, a.update) if not a.subjects else 0
+    extra(result, a, build)
+    print(report.write(result, a.out), end="")
+    say(f"took {time.monotonic() - began:.0f} s; results are in {a.out}")
     return 0
 
 
-sys.exit(main())
+def extra(result, a, build):
+    """Figures of the programs beside this one, in their own terms and as rows of the table."""
+    for name, limit in (("handshakes", 240), ("scale", 600)):
+        if name not in a.only:
+            continue
+        try:
+            got = program(f"{name}.py", build, limit)
+        except (subprocess.TimeoutExpired, ValueError) as e:
+            say(f"{name}.py: {e}")
+            continue
+        if got:
+            result[name] = got
+            # {"figures": {subject: {measure: figure}}} of either becomes part of the table
+            for subject, figures in got.get("figures", {}).items():
+                result["runs"].append({"round": 0, "subject": subject, "figures": figures})
+
+
+def main(argv):
+    a = arguments(argv)
+    if os.geteuid():
+        say("needs root, for network namespaces")
+        return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    try:
+        return bench(a, argv)
+    except BenchError as e:
+        say(str(e))
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted: everything was taken down")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Namespaces, wires and daemons to measure in. Knows nothing of what is measured.
+
+A Pair is two hosts on a wire with a tunnel between them; a Hub is two spokes and the hub that
+forwards between them. Both clean up after themselves in close(), whatever happened.
+"""
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HZ = os.sysconf("SC_CLK_TCK")
+# what a plain wire does not do: large packets pass it cut into what fits
+OFFLOADS = ("tso", "gso", "gro", "tx", "rx", "tx-udp-segmentation", "sg")
+INNER = "10.8.0"
+PORT = "51820"
+
+
+class BenchError(Exception):
+    """Something that the bench needs did not work; the text is for the user."""
+
+
+@dataclass
+class Subject:
+    """What is measured. `daemon` is its command without the interface, None for the bare wire."""
+    name: str
+    daemon: list = None
+    env: dict = field(default_factory=dict)
+    args: list = field(default_factory=list)  # after the interface's name
+    # commands to run on a hub once it is configured; {if} stands for its interface
+    hub_setup: list = field(default_factory=list)
+
+
+def run(*argv, ns=None, stdin=None, timeout=60, check=True):
+    """Runs a command to its end, in a namespace if one is named. Returns what it printed."""
+    if ns:
+        argv = ("ip", "netns", "exec", ns, *argv)
+    try:
+        p = subprocess.run(argv, text=True, input=stdin, timeout=timeout, capture_output=True,
+                           **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"no end after {timeout} s: {' '.join(argv)}") from None
+    if check and p.returncode:
+        raise BenchError(f"{' '.join(argv)}: {(p.stderr or p.stdout).strip()[-500:]}")
+    return p.stdout
+
+
+class World:
+    """Namespaces and processes that end with it."""
+    count = 0
+
+    def __init__(self, subject):
+        World.count += 1
+        self.tag = f"wb{os.getpid()}"
+        self.subject = subject
+        self.spaces = []
+        self.procs = []
+        self.daemons = []
+
+    def namespace(self):
+        name = f"{self.tag}n{World.count}{chr(ord('a') + len(self.spaces))}"
+        self.spaces.append(name)
+        run("ip", "netns", "add", name)
+        run("ip", "link", "set", "lo", "up", ns=name)
+        return name
+
+    def wire(self, a, b, net):
+        """A veth pair between two namespaces, `net`.1 at a and `net`.2 at b. Returns its names."""
+        ends = (f"v{net.split('.')[-1]}a", f"v{net.split('.')[-1]}b")
+        run("ip", "link", "add", ends[0], "netns", a, "type", "veth", "peer", ends[1], "netns", b)
+        for i, ns in enumerate((a, b)):
+            run("ip", "addr", "add", f"{net}.{i + 1}/24", "dev", ends[i], ns=ns)
+            run("ip", "link", "set", ends[i], "up", ns=ns)
+        return ends
+
+    def start(self, *argv, ns, **kw):
+        p = subprocess.Popen(["ip", "netns", "exec", ns, *argv], stdin=subprocess.DEVNULL, **kw)
+        self.procs.append(p)
+        return p
+
+    def stop(self, p):
+        """Ends a process that start() began, by force if it does not listen."""
+        if p.poll() is None:
+            p.terminate()
+        try:
+            p.wait(5)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            p.wait()
+        self.procs.remove(p)
+
+    def daemon(self, ns):
+        """Starts the subject's daemon. Returns its interface's name."""
+        name = f"{self.tag}w{len(self.daemons)}"
+        log = subprocess.DEVNULL
+        p = self.start(*self.subject.daemon, "-f", name, *self.subject.args, ns=ns, stdout=log,
+                       stderr=log, env={**os.environ, "LOG_LEVEL": "error", **self.subject.env})
+        deadline = time.monotonic() + 20
+        while subprocess.run(["wg", "show", name], capture_output=True).returncode:
+            if time.monotonic() > deadline or p.poll() is not None:
+                raise BenchError(f"{self.subject.name} did not come up ({self.subject.daemon[0]})")
+            time.sleep(0.05)
+        self.daemons.append(p)
+        return name
+
+    def configure(self, name, key, peers):
+        """peers: (public key, allowed IPs, endpoint or None)"""
+        argv = ["wg", "set", name, "private-key", "/dev/stdin", "listen-port", PORT]
+        for public, allowed, endpoint in peers:
+            argv += ["peer", public, "allowed-ips", allowed]
+            argv += ["endpoint", endpoint] if endpoint else []
+        run(*argv, stdin=key)
+
+    def address(self, ns, name, host):
+        run("ip", "addr", "add", f"{INNER}.{host}/24", "dev", name, ns=ns)
+        run("ip", "link", "set", name, "mtu", "1420", "up", ns=ns)
+
+    def reach(self, ns, address):
+        deadline = time.monotonic() + 20
+        while not run("ping", "-c", "1", "-W", "1", address, ns=ns, check=False).count("1 received"):
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self.subject.name}: no ping comes through to {address}")
+
+    def offloads(self, ns, device, on):
+        """Switches a veth end's offloads; what a kernel does not have or fixes is passed over."""
+        for feature in OFFLOADS:
+            run("ethtool", "-K", device, feature, "on" if on else "off", ns=ns, check=False)
+        said = run("ethtool", "-k", device, ns=ns)
+        if not on and "tcp-segmentation-offload: on" in said:
+            raise BenchError(f"the offloads of {device} cannot be switched off")
+
+    def close(self):
+        for p in reversed(self.procs):
+            try:
+                p.terminate()
+            except OSError:
+                pass
+        for p in list(self.procs):
+            self.stop(p)
+        for ns in self.spaces:
+            subprocess.run(["ip", "netns", "del", ns], capture_output=True)
+        self.spaces, self.procs, self.daemons = [], [], []
+
+    def __enter__(self):
+        try:
+            self.build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+def keypairs(n):
+    keys = [run("wg", "genkey").strip() for _ in range(n)]
+    return keys, [run("wg", "pubkey", stdin=k).strip() for k in keys]
+
+
+class Pair(World):
+    """a and b on one wire; `target` is b as a reaches it: through the tunnel if there is one."""
+
+    def build(self):
+        self.a, self.b = self.namespace(), self.namespace()
+        self.veth = self.wire(self.a, self.b, "10.9.0")
+        self.target = "10.9.0.2"
+        if self.subject.daemon:
+            keys, publics = keypairs(2)
+            for i, ns in enumerate((self.a, self.b)):
+                name = self.daemon(ns)
+                self.configure(name, keys[i], [
+                    (publics[1 - i], f"{INNER}.0/24", f"10.9.0.{2 - i}:{PORT}")])
+                self.address(ns, name, i + 1)
+            self.target = f"{INNER}.2"
+        self.reach(self.a, self.target)
+
+    def plain_wire(self, plain):
+        for ns, device in zip((self.a, self.b), self.veth):
+            self.offloads(ns, device, not plain)
+
+
+class Hub(World):
+    """Spokes a and b, and a hub between them on a wire to each."""
+
+    def build(self):
+        self.a, self.hub, self.b = self.namespace(), self.namespace(), self.namespace()
+        self.wire(self.a, self.hub, "10.9.1")
+        self.wire(self.b, self.hub, "10.9.2")
+        run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", ns=self.hub)
+        if self.subject.daemon:
+            self.tunnels()
+            self.target = f"{INNER}.3"
+        else:
+            for ns, net in ((self.a, "10.9.1"), (self.b, "10.9.2")):
+                run("ip", "route", "add", "default", "via", f"{net}.2", ns=ns)
+            self.target = "10.9.2.1"
+        self.reach(self.a, self.target)
+
+    def tunnels(self):
+        keys, publics = keypairs(3)
+        hub = self.daemon(self.hub)
+        self.configure(hub, keys[0], [(publics[1], f"{INNER}.2/32", None),
+                                      (publics[2], f"{INNER}.3/32", None)])
+        self.address(self.hub, hub, 1)
+        for command in self.subject.hub_setup:
+            run(*(w.replace("{if}", hub) for w in command), ns=self.hub)
+        for i, (ns, net) in enumerate(((self.a, "10.9.1"), (self.b, "10.9.2"))):
+            name = self.daemon(ns)
+            self.configure(name, keys[i + 1], [
+                (publics[0], f"{INNER}.0/24", f"{net}.2:{PORT}")])
+            self.address(ns, name, i + 2)
+            self.reach(ns, f"{INNER}.1")
+
+
+def which(program):
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+# What the machine says of itself.
+
+def cpu_times():
+    """(busy, stolen, all) seconds of all CPUs since the start."""
+    f = [int(x) for x in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(f) - f[3] - f[4] - f[7]) / HZ, f[7] / HZ, sum(f) / HZ
+
+
+def process_cpu(pid):
+    """CPU seconds of a process and its threads."""
+    try:
+        f = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError as e:
+        raise BenchError(f"a daemon ended while it was measured ({e})") from None
+    return (int(f[11]) + int(f[12])) / HZ
+
+
+def high_water_mb(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    raise BenchError(f"no VmHWM of process {pid}")
