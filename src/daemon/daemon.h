@@ -64,7 +64,7 @@ struct weftd_route {
 
 struct weftd {
 	struct weftd_options opt; /* constant after start */
-	struct weft_tun tun;      /* fd, name, ifindex constant; gso_write_broken: rx */
+	struct weft_tun tun;      /* constant after start */
 	struct weft_device *dev;  /* see core */
 	struct weftd_worker tx, rx;
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inwards: receives trains of datagrams, opens them in place and writes what is inside to the TUN,
- * the packets of one flow as one super-packet where the kernel takes that. Knows no protocol:
- * core/worker.h does.
+ * Inwards: receives trains of datagrams, opens them in place and hands them on to the delivery
+ * (deliver.h). Knows no protocol: core/worker.h does.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,75 +10,13 @@
 #include <time.h>
 
 #include "daemon/daemon.h"
-#include "linux/offload.h"
+#include "daemon/deliver.h"
 
 struct rx {
 	struct weft_udp_rx *bufs;
-	struct weft_coalesce coalesce;
-	uint8_t flat[WEFT_TUN_MAX_PACKET + 1];    /* a super-packet that has to be cut again */
-	uint8_t segment[WEFT_TUN_MAX_PACKET + 1]; /* one piece of it */
+	struct weftd_deliver *deliver;
+	struct weft_rx_item items[WEFT_BATCH_MAX];
 };
-
-/* Writes one packet; what the device refuses is counted. */
-static void write_tun(struct weftd *d, const struct virtio_net_hdr *hdr, const struct iovec *iov,
-		      unsigned n_iov, unsigned n_pkts)
-{
-	int rc = weft_tun_write(&d->tun, hdr, iov, n_iov);
-
-	if (rc == 0)
-		return;
-	weft_worker_count_drop(d->rx.w, WEFT_DROP_TUN_WRITE, n_pkts);
-	if (rc == -EBADFD)
-		weftd_tun_error(d, rc);
-}
-
-/* The kernel refused the super-packet: its segments, one by one, now and from here on. */
-static void write_singly(struct weftd *d, struct rx *r, const struct weft_coalesced *c)
-{
-	static const struct virtio_net_hdr plain;
-	struct weft_split split;
-	size_t len = 0;
-
-	for (unsigned i = 0; i < c->n_iov; i++) {
-		if (c->iov[i].iov_len > sizeof(r->flat) - len)
-			return;
-		memcpy(r->flat + len, c->iov[i].iov_base, c->iov[i].iov_len);
-		len += c->iov[i].iov_len;
-	}
-	if (weft_split_init(&split, &c->hdr, r->flat, len) < 1) {
-		weft_worker_count_drop(d->rx.w, WEFT_DROP_TUN_WRITE, c->n_pkts);
-		return;
-	}
-	while ((len = weft_split_next(&split, r->segment)) > 0) {
-		struct iovec iov = {.iov_base = r->segment, .iov_len = len};
-
-		write_tun(d, &plain, &iov, 1, 1);
-	}
-}
-
-static void emit(void *ctx, struct weft_coalesced *c)
-{
-	struct weftd *d = ctx;
-	struct rx *r = d->rx.private_;
-	int rc;
-
-	if (c->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE) {
-		write_tun(d, &c->hdr, c->iov, c->n_iov, c->n_pkts);
-		return;
-	}
-	rc = weft_tun_write(&d->tun, &c->hdr, c->iov, c->n_iov);
-	if (rc == 0)
-		return;
-	if (rc == -EINVAL) {
-		d->tun.gso_write_broken = true;
-		r->coalesce.tso = r->coalesce.uso = false;
-		write_singly(d, r, c);
-		return;
-	}
-	weft_worker_count_drop(d->rx.w, WEFT_DROP_TUN_WRITE, c->n_pkts);
-	if (rc == -EBADFD)
-		weftd_tun_error(d, rc);
-}
 
 int weftd_rx_init(struct weftd *d)
 {
@@ -88,14 +25,9 @@ int weftd_rx_init(struct weftd *d)
 
 	if (!r)
 		return -ENOMEM;
-	rc = weft_udp_rx_new(&r->bufs);
-	if (rc) {
-		free(r);
-		return rc;
-	}
-	weft_coalesce_init(&r->coalesce, d->tun.tso, d->tun.uso, emit, d);
 	d->rx.private_ = r;
-	return 0;
+	rc = weft_udp_rx_new(&r->bufs);
+	return rc ? rc : weftd_deliver_new(d, d->rx.w, &r->deliver);
 }
 
 void weftd_rx_fini(struct weftd *d)
@@ -105,29 +37,17 @@ void weftd_rx_fini(struct weftd *d)
 	if (!r)
 		return;
 	weft_udp_rx_free(r->bufs);
-	weft_wipe(r, sizeof(*r));
+	weftd_deliver_free(r->deliver);
 	free(r);
 	d->rx.private_ = NULL;
 }
 
 static void take_train(struct weftd *d, struct rx *r, const struct weft_udp_train *train)
 {
-	size_t step = train->segment ? train->segment : train->len;
-	size_t offset = 0;
-	struct weft_rx got;
+	size_t next;
+	unsigned n = weftd_open_train(d->rx.w, train, 0, r->items, &next);
 
-	if (train->truncated || train->len == 0) {
-		weft_worker_count_drop(d->rx.w, WEFT_DROP_RX_MALFORMED, 1);
-		return;
-	}
-	for (; offset < train->len; offset += step) {
-		uint8_t *pkt = train->data + offset;
-		size_t len = train->len - offset < step ? train->len - offset : step;
-
-		if (weft_rx_packet(d->rx.w, &train->from, train->tos, pkt, len, &got) == 0 &&
-		    got.inner)
-			weft_coalesce_add(&r->coalesce, pkt + (got.inner - pkt), got.inner_len);
-	}
+	weftd_deliver_train(r->deliver, train, r->items, n, next);
 }
 
 /* What is there on one socket, once. Returns the number of trains, or a negative code. */
@@ -146,7 +66,7 @@ static int receive(struct weftd *d, struct rx *r, bool v6)
 	weft_worker_enter(d->rx.w, weftd_now_ns());
 	for (int i = 0; i < n; i++)
 		take_train(d, r, &trains[i]);
-	weft_coalesce_flush(&r->coalesce);
+	weftd_deliver_flush(r->deliver);
 	weft_worker_leave(d->rx.w);
 	return n;
 }

@@ -21,10 +21,9 @@ struct weft_tun {
 	int fd;
 	char name[16];
 	unsigned ifindex;
-	bool vnet_hdr;         /* every read and write carries a struct virtio_net_hdr */
-	bool tso;              /* reads may be TCP super-packets; writes of them are accepted */
-	bool uso;              /* likewise for UDP (Linux 6.2) */
-	bool gso_write_broken; /* set when the kernel refused a GSO write: write plain ones */
+	bool vnet_hdr; /* every read and write carries a struct virtio_net_hdr */
+	bool tso;      /* reads may be TCP super-packets; writes of them are accepted */
+	bool uso;      /* likewise for UDP (Linux 6.2) */
 };
 
 /*
@@ -53,8 +52,8 @@ WEFT_MUST_CHECK int weft_tun_read(struct weft_tun *tun, struct virtio_net_hdr *r
 
 /*
  * Writes one packet or super-packet, at most 127 pieces. `hdr` NULL: a plain packet. Returns 0 or
- * negated errno. -EINVAL on a GSO packet: the caller sets gso_write_broken and writes the segments
- * singly. -EIO: the interface is down. -EBADFD: it is gone.
+ * negated errno. -EINVAL on a GSO packet (some 6.6 kernels): the caller writes the segments singly.
+ * -EIO: the interface is down. -EBADFD: it is gone.
  */
 struct iovec;
 WEFT_MUST_CHECK int weft_tun_write(struct weft_tun *tun, const struct virtio_net_hdr *hdr,
