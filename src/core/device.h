@@ -49,9 +49,9 @@ struct weft_event {
 };
 
 /*
- * What the core needs of its surroundings. `random`, `alloc`, `free`, `wake` and `endpoint_allowed`
- * may be called by any thread; the others by the owner only, from inside an owner function. No
- * callback may call an owner function in turn, weft_peer_info excepted.
+ * What the core needs of its surroundings. `random`, `alloc`, `free`, `wake`, `endpoint_allowed`
+ * and `source_allowed` may be called by any thread; the others by the owner only, from inside an
+ * owner function. No callback may call an owner function in turn, weft_peer_info excepted.
  */
 struct weft_callbacks {
 	void *ctx;
@@ -67,8 +67,9 @@ struct weft_callbacks {
 	int (*static_dh)(void *ctx, struct weft_secret *ret_shared,
 			 const uint8_t point[WEFT_KEY_LEN]);
 	/*
-	 * Send one datagram. `tos` is the outer DS field. Returns 0, or a negative code that the
-	 * core counts as WEFT_DROP_TX_SOCKET (WEFT_E_DROP: already counted).
+	 * Send one datagram. `tos` is the outer DS field. Returns 0; 1 if it went, but not from
+	 * to->local, which is no address of ours any more (the core forgets it); or a negative
+	 * code that the core counts as WEFT_DROP_TX_SOCKET (WEFT_E_DROP: already counted).
 	 */
 	int (*send)(void *ctx, const struct weft_endpoint *to, uint8_t tos, const uint8_t *pkt,
 		    size_t len);
@@ -83,6 +84,11 @@ struct weft_callbacks {
 	 */
 	bool (*endpoint_allowed)(void *ctx, struct weft_peer *peer,
 				 const struct weft_endpoint *endpoint);
+	/*
+	 * True if what goes to `from` may leave from from->local, where a packet has just come in.
+	 * Asked before an endpoint changes; if not, the routing table chooses. May be NULL.
+	 */
+	bool (*source_allowed)(void *ctx, const struct weft_endpoint *from);
 };
 
 struct weft_device_params {
@@ -177,11 +183,10 @@ void weft_peer_disallow(struct weft_device *dev, struct weft_peer *peer,
 void weft_peer_clear_allowed(struct weft_device *dev, struct weft_peer *peer);
 
 /*
- * Routing may have changed: forget the sticky source of every peer, so that the next packet lets
- * the routing table choose (kernel: per-route; a client that roams depends on it).
+ * Forgets a peer's sticky source, so that the next packet lets the routing table choose (kernel:
+ * per route; a client that roams depends on it). Any thread, in a batch.
  */
-void weft_device_clear_sources(struct weft_device *dev);
-void weft_peer_clear_source(struct weft_peer *peer); /* one peer's; any thread, in a batch */
+void weft_peer_clear_source(struct weft_peer *peer);
 
 /* ---- reading; owner ---- */
 

@@ -243,10 +243,18 @@ void weft_peer_clear_source(struct weft_peer *peer)
 	weft_shared_endpoint_clear_source(&peer->endpoint);
 }
 
-void weft_device_clear_sources(struct weft_device *dev)
+void weft_peer_adopt_endpoint(struct weft_peer *peer, const struct weft_endpoint *known,
+			      const struct weft_endpoint *from)
 {
-	for (struct weft_peer *peer = dev->first; peer; peer = peer->succ)
-		weft_peer_clear_source(peer);
+	const struct weft_callbacks *cb = &peer->dev->cb;
+	struct weft_endpoint e = *from;
+
+	if (cb->source_allowed && !cb->source_allowed(cb->ctx, from)) {
+		memset(&e.local, 0, sizeof(e.local));
+		e.local_ifindex = 0;
+	}
+	if (!weft_endpoint_equal(known, &e))
+		weft_shared_endpoint_set(&peer->endpoint, &e);
 }
 
 void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *from, uint64_t now_ns)
@@ -258,14 +266,14 @@ void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *fr
 	if (weft_endpoint_equal(&old, from))
 		return;
 	if (weft_endpoint_same_remote(&old, from)) {
-		weft_shared_endpoint_set(&peer->endpoint, from);
+		weft_peer_adopt_endpoint(peer, &old, from);
 		return;
 	}
 	if (dev->cb.endpoint_allowed && !dev->cb.endpoint_allowed(dev->cb.ctx, peer, from)) {
 		weft_drop(dev, WEFT_DROP_RX_SELF_ROUTED, 1);
 		return;
 	}
-	weft_shared_endpoint_set(&peer->endpoint, from);
+	weft_peer_adopt_endpoint(peer, &old, from);
 	if (old.ip.family != WEFT_NONE)
 		weft_peer_moved(peer, now_ns);
 	else

@@ -196,6 +196,10 @@ void weft_peer_clear_handshake(struct weft_peer *peer);
 /* An authenticated packet came from `from`. */
 void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *from,
 			  uint64_t now_ns);
+/* Takes `from` in place of `known`, without the local side if nothing may leave from there. Any
+ * thread, in a batch; the remote side has been allowed. */
+void weft_peer_adopt_endpoint(struct weft_peer *peer, const struct weft_endpoint *known,
+			      const struct weft_endpoint *from);
 /* The endpoint was moved: what is to be counted and told. */
 void weft_peer_moved(struct weft_peer *peer, uint64_t now_ns);
 /* Down, or removal: nothing is pending any more. */

@@ -27,6 +27,8 @@ int weft_send_datagram(struct weft_peer *peer, uint8_t tos, const uint8_t *pkt, 
 			weft_drop(dev, WEFT_DROP_TX_SOCKET, 1);
 		return WEFT_E_DROP;
 	}
+	if (r > 0)
+		weft_peer_clear_source(peer);
 	atomic_fetch_add_explicit(&peer->tx_bytes, len, memory_order_relaxed);
 	return 0;
 }
@@ -171,7 +173,7 @@ void weft_send_cookie(struct weft_device *dev, const struct weft_queued *q, uint
 		return;
 	}
 	r = dev->cb.send(dev->cb.ctx, &q->from, WEFT_TOS_HANDSHAKE, pkt, sizeof(pkt));
-	if (r == 0)
+	if (r >= 0)
 		dev->cookies_sent++;
 	else if (r != WEFT_E_DROP)
 		weft_drop(dev, WEFT_DROP_TX_SOCKET, 1);

@@ -305,7 +305,7 @@ static void move_endpoint(struct weft_worker *w, struct weft_peer *peer,
 		weft_worker_count_drop(w, WEFT_DROP_RX_SELF_ROUTED, 1);
 		return;
 	}
-	weft_shared_endpoint_set(&peer->endpoint, from);
+	weft_peer_adopt_endpoint(peer, known, from);
 	if (elsewhere)
 		weft_peer_ask(peer, WEFT_ASK_ENDPOINT);
 }

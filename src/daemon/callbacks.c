@@ -62,9 +62,9 @@ static int cb_send(void *ctx, const struct weft_endpoint *to, uint8_t tos, const
 	if (!d->udp) /* the owner alone writes this: no lock for reading */
 		return -ENOTCONN;
 	rc = weft_udp_send(d->udp, to, tos, pkt, len, len, &stale);
-	if (stale)
-		atomic_store(&d->source_stale, true);
-	return rc < 0 ? rc : 0;
+	if (rc < 0)
+		return rc;
+	return stale ? 1 : 0;
 }
 
 static void cb_wake(void *ctx)
@@ -136,5 +136,6 @@ void weftd_callbacks_init(struct weftd *d, struct weft_callbacks *ret_cb)
 		.event = cb_event,
 		.wake = cb_wake,
 		.endpoint_allowed = weftd_endpoint_allowed,
+		.source_allowed = weftd_source_allowed,
 	};
 }

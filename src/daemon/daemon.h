@@ -58,8 +58,9 @@ struct weftd_worker {
 };
 
 struct weftd_route {
-	struct weft_ip ip; /* family WEFT_NONE: free */
-	unsigned ifindex;  /* 0: no route */
+	struct weft_ip ip;     /* family WEFT_NONE: free */
+	struct weft_ip source; /* family WEFT_NONE: the kernel chooses */
+	unsigned ifindex;      /* 0: no route */
 };
 
 struct weftd {
@@ -78,12 +79,12 @@ struct weftd {
 	uint32_t route_mark;
 	uint8_t route_key[WEFT_SIPHASH_KEY_LEN];
 	_Atomic uint32_t route_generation;
+	_Atomic bool routes_settling; /* they changed a moment ago: sources are looked at closely */
 
 	/* any thread */
 	_Atomic bool link_foreign; /* the interface was moved to another network namespace */
 	int wake_fd;               /* eventfd: the owner has something to do */
 	_Atomic bool wake_pending;
-	_Atomic bool source_stale; /* a sticky source stopped being valid */
 	_Atomic bool stopping;
 	_Atomic int exit_code;
 
@@ -103,6 +104,7 @@ struct weftd {
 	uint64_t sources_checked_ns;               /* when the last walk began */
 	bool checking_sources;                     /* a walk is under way, and where it is */
 	uint8_t check_sources_next[WEFT_KEY_LEN];
+	unsigned check_sources_again; /* walks made since the last change */
 	int signal_fd, epoll_fd;
 };
 
@@ -149,6 +151,8 @@ void weftd_log_peer(enum weftd_log_level level, unsigned kind, const char *name,
 
 /* ---- routes.c ---- */
 
+/* weft_callbacks.source_allowed; as the next. */
+bool weftd_source_allowed(void *ctx, const struct weft_endpoint *from);
 /* weft_callbacks.endpoint_allowed; ctx is the struct weftd. Any thread, workers inside a batch. */
 bool weftd_endpoint_allowed(void *ctx, struct weft_peer *peer,
 			    const struct weft_endpoint *endpoint);

@@ -178,8 +178,6 @@ static void on_wake(struct weftd *d)
 	(void)n;
 	/* cleared before the core looks: what comes later wakes again */
 	atomic_store(&d->wake_pending, false);
-	if (atomic_exchange(&d->source_stale, false))
-		weft_device_clear_sources(d->dev);
 }
 
 static void run_due(struct weftd *d, uint64_t now_ns)

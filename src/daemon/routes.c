@@ -26,18 +26,25 @@ void weftd_endpoints_changed(struct weftd *d)
 	atomic_fetch_add(&d->route_generation, 1);
 }
 
-/* The interface that packets to `ip` leave by; 0: none, or not known. */
-static unsigned route_of(struct weftd *d, const struct weft_ip *ip)
+/*
+ * The interface that packets to `ip` leave by, from `source` if that is an address; 0: none, or not
+ * known. With the source in the question: rules may route by it, on hosts with several uplinks.
+ */
+static unsigned route_of(struct weftd *d, const struct weft_ip *ip, const struct weft_ip *source)
 {
+	const struct weft_ip name[2] = {*ip, *source};
 	struct weftd_route *r;
 	unsigned ifindex = 0;
 
 	pthread_mutex_lock(&d->route_lock);
-	r = &d->routes[weft_siphash(d->route_key, ip, sizeof(*ip)) % WEFTD_ROUTE_CACHE];
-	if (r->ip.family == WEFT_NONE || !weft_ip_equal(&r->ip, ip)) {
-		if (weft_route_lookup(d->link, ip, NULL, d->route_mark, &ifindex))
+	r = &d->routes[weft_siphash(d->route_key, name, sizeof(name)) % WEFTD_ROUTE_CACHE];
+	if (r->ip.family == WEFT_NONE || !weft_ip_equal(&r->ip, ip) ||
+	    !weft_ip_equal(&r->source, source)) {
+		if (weft_route_lookup(d->link, ip, source->family == WEFT_NONE ? NULL : source,
+				      d->route_mark, &ifindex))
 			ifindex = 0;
 		r->ip = *ip;
+		r->source = *source;
 		r->ifindex = ifindex;
 	}
 	ifindex = r->ifindex;
@@ -47,9 +54,11 @@ static unsigned route_of(struct weftd *d, const struct weft_ip *ip)
 
 static bool into_tunnel(struct weftd *d, const struct weft_endpoint *e)
 {
+	static const struct weft_ip any;
+
 	if (atomic_load_explicit(&d->link_foreign, memory_order_relaxed))
 		return false; /* its namespace's routes are not ours */
-	return (e->scope_id ? e->scope_id : route_of(d, &e->ip)) == d->tun.ifindex;
+	return (e->scope_id ? e->scope_id : route_of(d, &e->ip, &any)) == d->tun.ifindex;
 }
 
 /*
@@ -79,28 +88,44 @@ bool weftd_endpoint_allowed(void *ctx, struct weft_peer *peer, const struct weft
 
 /* ---- sticky sources ---- */
 
+static bool source_fits(struct weftd *d, const struct weft_endpoint *e)
+{
+	return e->ip.family == WEFT_NONE || e->local.family == WEFT_NONE || e->scope_id ||
+	       route_of(d, &e->ip, &e->local) == e->local_ifindex;
+}
+
+/*
+ * Packets that were under way to the old address when the route changed would bring it back as the
+ * source: each is authentic, and answers leave from where they were asked. So for a while no source
+ * is taken that the routes do not fit, and the walk is made again, for those taken meanwhile.
+ */
+bool weftd_source_allowed(void *ctx, const struct weft_endpoint *from)
+{
+	struct weftd *d = ctx;
+
+	return !atomic_load(&d->routes_settling) || source_fits(d, from);
+}
+
+static const uint64_t again_ns[] = {WEFTD_CHECK_SOURCES_NS, WEFT_NS_PER_S, 5 * WEFT_NS_PER_S};
+
 void weftd_sources_check(struct weftd *d, uint64_t now_ns)
 {
 	uint64_t due = d->sources_checked_ns + WEFTD_CHECK_SOURCES_NS;
 
-	if (d->check_sources_ns == WEFT_NEVER)
-		d->check_sources_ns = due > now_ns ? due : now_ns;
+	if (due < now_ns)
+		due = now_ns;
+	if (due < d->check_sources_ns)
+		d->check_sources_ns = due;
+	d->check_sources_again = 0;
+	atomic_store(&d->routes_settling, true);
 }
 
 static void check_source(struct weftd *d, struct weft_peer *peer)
 {
 	struct weft_endpoint e;
-	unsigned ifindex = 0;
-	int rc;
 
 	weft_peer_endpoint(peer, &e);
-	if (e.ip.family == WEFT_NONE || e.local.family == WEFT_NONE || e.scope_id)
-		return;
-	/* with the source in the question: rules may route by it, on hosts with several uplinks */
-	pthread_mutex_lock(&d->route_lock);
-	rc = weft_route_lookup(d->link, &e.ip, &e.local, d->route_mark, &ifindex);
-	pthread_mutex_unlock(&d->route_lock);
-	if (rc || ifindex != e.local_ifindex)
+	if (!source_fits(d, &e))
 		weft_peer_clear_source(peer);
 }
 
@@ -125,6 +150,10 @@ void weftd_sources_run(struct weftd *d, uint64_t now_ns)
 	d->checking_sources = p != NULL;
 	if (p)
 		memcpy(d->check_sources_next, weft_peer_public_key(p), WEFT_KEY_LEN);
-	else
+	else if (d->check_sources_again < sizeof(again_ns) / sizeof(again_ns[0]))
+		d->check_sources_ns = now_ns + again_ns[d->check_sources_again++];
+	else {
 		d->check_sources_ns = WEFT_NEVER;
+		atomic_store(&d->routes_settling, false);
+	}
 }

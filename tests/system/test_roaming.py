@@ -240,8 +240,8 @@ def test_peer_through_peer(net):
     traffic.tcp(a, c, "10.99.0.3", 2 << 20)
 
 
-def test_client_follows_route_change(net):
-    """A client with two uplinks: when its route changes, it sends from the new uplink's address."""
+def two_uplinks(net):
+    """Client a with two uplinks to a router, the first in use, and server b: (a, b, wa, wb)."""
     a, r, b = net.host("a"), net.host("r"), net.host("b")
     net.link(a, "eth0", ["192.0.2.1/24"], r, "eth0", ["192.0.2.254/24"])
     net.link(a, "eth1", ["198.51.100.1/24"], r, "eth1", ["198.51.100.254/24"])
@@ -257,6 +257,12 @@ def test_client_follows_route_change(net):
     traffic.until_reaches(a, "10.99.0.2")
     assert traffic.ping(b, "10.99.0.1").loss == 0
     assert wb.endpoint_of(wa.key) == "192.0.2.1:51820"
+    return a, b, wa, wb
+
+
+def test_client_follows_route_change(net):
+    """A client with two uplinks: when its route changes, it sends from the new uplink's address."""
+    a, b, wa, wb = two_uplinks(net)
     # the address of the old uplink stays: only the route says that it is not to be used
     a.ip("route replace default via 198.51.100.254")
     wait.until(lambda: traffic.reaches(a, "10.99.0.2") and
@@ -264,3 +270,22 @@ def test_client_follows_route_change(net):
     a.ip("route replace default via 192.0.2.254")
     wait.until(lambda: traffic.reaches(a, "10.99.0.2") and
                wb.endpoint_of(wa.key) == "192.0.2.1:51820", "and back")
+
+
+@weft_only
+def test_route_changes_under_traffic(net):
+    """Two uplinks, and a stream while the route goes from one to the other: what was on its way
+    to the old address must not bring it back."""
+    a, b, wa, wb = two_uplinks(net)
+    stream = traffic.Tcp(a, b, "10.99.0.2", 1 << 40)
+    for _ in range(3):
+        for via, mine in (("198.51.100.254", "198.51.100.1"), ("192.0.2.254", "192.0.2.1")):
+            at = stream.received
+            wait.until(lambda: stream.received > at + (4 << 20), "the stream runs")
+            a.ip(f"route replace default via {via}")
+            wait.until(lambda: wb.endpoint_of(wa.key) == f"{mine}:51820", f"it sends from {mine}")
+            # and stays there, whatever was still under way
+            wait.until(lambda: wait.held(lambda: wb.endpoint_of(wa.key) == f"{mine}:51820", 0.5),
+                       f"it goes on sending from {mine}")
+    stream.stop()
+    stream.done()

@@ -24,3 +24,13 @@ def stays(predicate, what, seconds=1.0, step=0.1):
         value = predicate()
         assert value, f"did not stay for {seconds} s: {what} (got {value!r})"
         time.sleep(step)
+
+
+def held(predicate, seconds=1.0, step=0.05):
+    """True if predicate is true during all of the given time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not predicate():
+            return False
+        time.sleep(step)
+    return True

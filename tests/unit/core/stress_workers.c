@@ -332,7 +332,7 @@ static void change_something(struct side *s, unsigned round)
 		}
 		break;
 	case 4:
-		weft_device_clear_sources(s->dev);
+		weft_peer_clear_source(peer);
 		break;
 	case 5:
 		if (round % 256 == 5) {

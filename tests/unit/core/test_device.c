@@ -187,7 +187,7 @@ static void test_roaming(void **state)
 	assert_int_equal(info.endpoint_changes, 0);
 	a->addr.ip.b[3] = 99;
 	a->addr.port = 4000;
-	weft_device_clear_sources(a->dev);
+	weft_peer_clear_source(world_find(a, b));
 	assert_int_equal(world_send(a, b, 0), 0);
 	world_settle(&w);
 	info = world_info(b, a);
@@ -199,9 +199,20 @@ static void test_roaming(void **state)
 	world_settle(&w);
 	assert_int_equal(a->received, 2);
 	/* The local side alone moves no endpoint; it can be forgotten. */
-	weft_device_clear_sources(b->dev);
+	weft_peer_clear_source(world_find(b, a));
 	assert_int_equal(world_info(b, a).endpoint.local.family, WEFT_NONE);
 	assert_int_equal(world_info(b, a).endpoint.port, 4000);
+	/* It is also forgotten when a handshake could not leave from there. */
+	assert_int_equal(world_send(a, b, 0), 0);
+	world_settle(&w);
+	assert_int_equal(world_info(b, a).endpoint.local.family, WEFT_IPV4);
+	b->stale_source = true;
+	weft_peer_set_keepalive(b->dev, world_find(b, a), 25, w.now_ns);
+	assert_int_equal(world_info(b, a).endpoint.local.family, WEFT_NONE);
+	assert_int_equal(world_drops(b, WEFT_DROP_TX_SOCKET), 0);
+	b->stale_source = false;
+	world_settle(&w);
+	weft_peer_set_keepalive(b->dev, world_find(b, a), 0, w.now_ns);
 	/* An endpoint inside the tunnel is not adopted. */
 	b->refuse_endpoints = true;
 	a->addr.port = 5000;
@@ -209,7 +220,7 @@ static void test_roaming(void **state)
 	world_settle(&w);
 	assert_int_equal(world_info(b, a).endpoint.port, 4000);
 	assert_int_equal(world_drops(b, WEFT_DROP_RX_SELF_ROUTED), 1);
-	assert_int_equal(b->received, 3);
+	assert_int_equal(b->received, 4);
 }
 
 static void test_psk(void **state)

@@ -69,7 +69,9 @@ static int put_on_wire(struct node *n, const struct weft_endpoint *to, uint8_t t
 static int send_datagram(void *ctx, const struct weft_endpoint *to, uint8_t tos, const uint8_t *pkt,
 			 size_t len)
 {
-	return put_on_wire(ctx, to, tos, pkt, len);
+	int r = put_on_wire(ctx, to, tos, pkt, len);
+
+	return r < 0 ? r : ((struct node *)ctx)->stale_source;
 }
 
 static void event(void *ctx, const struct weft_event *e)

@@ -41,6 +41,7 @@ struct node {
 	struct weft_endpoint addr; /* where it can be reached */
 	bool cut;                  /* datagrams to and from it are lost */
 	bool refuse_endpoints;
+	bool stale_source; /* nothing can leave from where it should */
 	unsigned wakes;
 	unsigned events[WORLD_EVENTS];
 	unsigned received; /* inner packets delivered */
