@@ -6,12 +6,12 @@
 #include "crypto/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/provider.h>
 #include <sodium.h>
 
 struct weft_algorithms weft_algorithms;
@@ -21,14 +21,15 @@ static int fetch(struct weft_algorithms *a)
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || sodium_init() < 0)
 		return WEFT_E_CRYPTO;
 	a->lib = OSSL_LIB_CTX_new();
-	if (!a->lib || !OSSL_PROVIDER_load(a->lib, "default"))
+	a->provider = a->lib ? OSSL_PROVIDER_load(a->lib, "default") : NULL;
+	if (!a->provider)
 		return WEFT_E_CRYPTO;
 	a->blake2s = EVP_MD_fetch(a->lib, "BLAKE2S-256", NULL);
 	a->blake2s_mac = EVP_MAC_fetch(a->lib, "BLAKE2SMAC", NULL);
 	a->chacha20_poly1305 = EVP_CIPHER_fetch(a->lib, "ChaCha20-Poly1305", NULL);
 	if (!a->blake2s || !a->blake2s_mac || !a->chacha20_poly1305)
 		return WEFT_E_CRYPTO;
-	return 0;
+	return weft_openssl_aead_fetch(a);
 }
 
 static void unfetch(struct weft_algorithms *a)
@@ -40,25 +41,91 @@ static void unfetch(struct weft_algorithms *a)
 	*a = (struct weft_algorithms){.lib = NULL};
 }
 
-int weft_crypto_init(void)
+/* The self-test of everything, with the AEAD of `backend`. */
+static int test(const struct weft_aead_backend *backend, char *ret_details, size_t size)
 {
 	struct weft_crypto *c = NULL;
+	int r = weft_crypto_new_with(backend, &c);
+
+	if (!r)
+		r = weft_crypto_self_test(c);
+	if (!r)
+		r = weft_aead_self_test(c);
+	(void)snprintf(ret_details, size, "%s", OpenSSL_version(OPENSSL_VERSION_STRING));
+#ifdef WEFT_WITH_IPSEC_MB
+	if (!r && backend == &weft_aead_ipsec_mb)
+		weft_ipsec_mb_describe(c, ret_details, size);
+#endif
+	weft_crypto_free(c);
+	return r;
+}
+
+/* libipsec-mb or nothing. */
+static int try_ipsec_mb(struct weft_algorithms *a, char *ret_details, size_t size)
+{
+#ifdef WEFT_WITH_IPSEC_MB
+	int r = test(&weft_aead_ipsec_mb, ret_details, size);
+
+	if (!r)
+		a->aead = &weft_aead_ipsec_mb;
+	return r;
+#else
+	(void)a;
+	(void)ret_details;
+	(void)size;
+	return -ENOSYS;
+#endif
+}
+
+static int choose_aead(struct weft_algorithms *a, enum weft_aead_choice choice)
+{
+	const char *why = "";
+	char details[48];
+	int r = WEFT_E_CRYPTO;
+
+	if (choice != WEFT_AEAD_OPENSSL) {
+		r = try_ipsec_mb(a, details, sizeof(details));
+		if (r == -ENOSYS)
+			why = ", built without ipsec-mb";
+		else if (r)
+			why = ", ipsec-mb lacks AVX2 or failed its self-test";
+	}
+	if (r && choice != WEFT_AEAD_IPSEC_MB) {
+		a->aead = &weft_aead_openssl;
+		r = test(a->aead, details, sizeof(details));
+	}
+	if (r)
+		return WEFT_E_CRYPTO;
+	(void)snprintf(a->aead_text, sizeof(a->aead_text), "%s (%s%s)", a->aead->name, details,
+		       why);
+	return 0;
+}
+
+int weft_crypto_init_with(enum weft_aead_choice choice)
+{
 	int ret;
 
 	if (weft_algorithms.lib)
 		return 0;
 	ret = fetch(&weft_algorithms);
 	if (!ret)
-		ret = weft_crypto_new(&c);
-	if (!ret)
-		ret = weft_crypto_self_test(c);
-	weft_crypto_free(c);
+		ret = choose_aead(&weft_algorithms, choice);
 	if (ret) {
 		unfetch(&weft_algorithms);
 		ERR_clear_error();
 		return WEFT_E_CRYPTO;
 	}
 	return 0;
+}
+
+int weft_crypto_init(void)
+{
+	return weft_crypto_init_with(WEFT_AEAD_AUTO);
+}
+
+const char *weft_crypto_aead(void)
+{
+	return weft_algorithms.aead_text;
 }
 
 /* The digest length stays set in the context; only the key changes from call to call. */
@@ -73,10 +140,11 @@ static bool set_mac_length(EVP_MAC_CTX *mac)
 	return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-int weft_crypto_new(struct weft_crypto **ret_c)
+int weft_crypto_new_with(const struct weft_aead_backend *backend, struct weft_crypto **ret_c)
 {
 	const struct weft_algorithms *a = &weft_algorithms;
 	struct weft_crypto *c;
+	int r;
 
 	if (!a->lib)
 		return WEFT_E_CRYPTO;
@@ -86,9 +154,7 @@ int weft_crypto_new(struct weft_crypto **ret_c)
 		return -ENOMEM;
 	c->hash = EVP_MD_CTX_new();
 	c->mac = EVP_MAC_CTX_new(a->blake2s_mac);
-	c->seal.ctx = EVP_CIPHER_CTX_new();
-	c->open.ctx = EVP_CIPHER_CTX_new();
-	if (!c->hash || !c->mac || !c->seal.ctx || !c->open.ctx) {
+	if (!c->hash || !c->mac) {
 		weft_crypto_free(c);
 		return -ENOMEM;
 	}
@@ -97,8 +163,19 @@ int weft_crypto_new(struct weft_crypto **ret_c)
 		ERR_clear_error();
 		return WEFT_E_CRYPTO;
 	}
+	c->aead = backend;
+	r = backend->acquire(c);
+	if (r < 0) {
+		weft_crypto_free(c);
+		return r;
+	}
 	*ret_c = c;
 	return 0;
+}
+
+int weft_crypto_new(struct weft_crypto **ret_c)
+{
+	return weft_crypto_new_with(weft_algorithms.aead, ret_c);
 }
 
 void weft_crypto_free(struct weft_crypto *c)
@@ -108,8 +185,8 @@ void weft_crypto_free(struct weft_crypto *c)
 	/* each of these wipes its own state before it is freed */
 	EVP_MD_CTX_free(c->hash);
 	EVP_MAC_CTX_free(c->mac);
-	EVP_CIPHER_CTX_free(c->seal.ctx);
-	EVP_CIPHER_CTX_free(c->open.ctx);
+	if (c->aead)
+		c->aead->release(c);
 	OPENSSL_clear_free(c, sizeof(*c));
 }
 
@@ -117,8 +194,7 @@ void weft_crypto_forget(struct weft_crypto *c)
 {
 	static const uint8_t nothing[WEFT_KEY_LEN];
 
-	weft_aead_forget(&c->seal);
-	weft_aead_forget(&c->open);
+	c->aead->forget(c);
 	if (c->mac_keyed && EVP_MAC_init(c->mac, nothing, sizeof(nothing), NULL) == 1)
 		c->mac_keyed = false;
 }

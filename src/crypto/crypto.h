@@ -29,6 +29,17 @@ struct weft_crypto;
  */
 WEFT_MUST_CHECK int weft_crypto_init(void);
 
+/*
+ * The same with a say in which library does ChaCha20-Poly1305. AUTO takes libipsec-mb where it was
+ * built in, the processor has AVX2 or AVX-512, and it agrees with OpenSSL; OpenSSL elsewhere.
+ * IPSEC_MB where that is not to be had is WEFT_E_CRYPTO.
+ */
+enum weft_aead_choice { WEFT_AEAD_AUTO, WEFT_AEAD_IPSEC_MB, WEFT_AEAD_OPENSSL };
+WEFT_MUST_CHECK int weft_crypto_init_with(enum weft_aead_choice choice);
+
+/* Which one it is, its version, and why: "ipsec-mb (1.3.0, AVX2)". Empty before init. */
+const char *weft_crypto_aead(void);
+
 /* Contexts for one thread. Returns 0, -ENOMEM or WEFT_E_CRYPTO. Free takes NULL and wipes. */
 WEFT_MUST_CHECK int weft_crypto_new(struct weft_crypto **ret_c);
 void weft_crypto_free(struct weft_crypto *c);

@@ -5,6 +5,7 @@
  * on the wire is public from there on.
  */
 #include "ct.h"
+#include "crypto_choice.h"
 
 #include <string.h>
 
@@ -183,7 +184,7 @@ int main(void)
 	static struct side i, r;
 
 	ct_begin();
-	CT_CHECK(!weft_crypto_init());
+	CT_CHECK(!crypto_choice_init());
 	side_init(&i, 10);
 	side_init(&r, 20);
 	meet(&i, &r);

@@ -6,6 +6,8 @@
  */
 #include "load.h"
 
+#include "crypto_choice.h"
+
 #include "core/cookie.h"
 #include "core/keypair.h"
 #include "core/noise.h"
@@ -254,7 +256,7 @@ int main(void)
 		cmocka_unit_test(test_timestamp),
 	};
 
-	if (weft_crypto_init() < 0)
+	if (crypto_choice_init() < 0)
 		return 1;
 	return cmocka_run_group_tests_name("handshake", tests, NULL, NULL);
 }

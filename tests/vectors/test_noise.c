@@ -7,6 +7,8 @@
  */
 #include "load.h"
 
+#include "crypto_choice.h"
+
 #include "core/noise.h"
 
 struct side {
@@ -138,7 +140,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_ikpsk2)};
 
-	if (weft_crypto_init() < 0)
+	if (crypto_choice_init() < 0)
 		return 1;
 	return cmocka_run_group_tests_name("noise", tests, NULL, NULL);
 }

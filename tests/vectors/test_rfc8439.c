@@ -2,6 +2,8 @@
 /* ChaCha20-Poly1305 against RFC 8439, section 2.8.2 and appendix A.5. */
 #include "load.h"
 
+#include "crypto_choice.h"
+
 #include "raw_aead.h"
 
 /* Appendix A.5: ciphertext and tag. Its nonce has WireGuard's form. */
@@ -31,7 +33,7 @@ static const char ladies_sealed[] =
 
 static int setup(void **state)
 {
-	return weft_crypto_init() || weft_crypto_new((struct weft_crypto **)state);
+	return crypto_choice_init() || weft_crypto_new((struct weft_crypto **)state);
 }
 
 static int teardown(void **state)

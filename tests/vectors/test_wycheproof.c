@@ -6,6 +6,8 @@
  */
 #include "load.h"
 
+#include "crypto_choice.h"
+
 #include "raw_aead.h"
 #include "util/cursor.h"
 
@@ -24,7 +26,7 @@ struct tally {
 
 static int setup(void **state)
 {
-	return weft_crypto_init() || weft_crypto_new((struct weft_crypto **)state);
+	return crypto_choice_init() || weft_crypto_new((struct weft_crypto **)state);
 }
 
 static int teardown(void **state)

@@ -12,10 +12,11 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "crypto_choice.h"
 
 static int setup(void **state)
 {
-	return weft_crypto_init() || weft_crypto_new((struct weft_crypto **)state);
+	return crypto_choice_init() || weft_crypto_new((struct weft_crypto **)state);
 }
 
 static int teardown(void **state)
