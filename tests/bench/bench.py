@@ -83,6 +83,7 @@ def pair_figures(subject, load, only, quick):
     if "udp" in only:
         yield "UDP 1,400 B", lambda w: load.udp(w, "udp1400", loads.BIG)
         yield "UDP 64 B", lambda w: load.udp(w, "udp64", loads.SMALL)
+        yield "UDP 64 B by GSO", lambda w: load.udp(w, "udp64_gso", loads.SMALL, loads.GROUP)
     if "ping" in only:
         yield "ping, idle", load.ping_idle
         yield "ping beside TCP", load.ping_loaded
@@ -90,7 +91,7 @@ def pair_figures(subject, load, only, quick):
         yield "plain wire", lambda w: w.plain_wire(True) or {}
         yield "plain wire: TCP", lambda w: load.tcp(w, "plain_tcp1")
         yield "plain wire: TCP, eight streams", lambda w: load.tcp(w, "plain_tcp8", "-P", "8")
-        yield "plain wire: UDP 64 B", lambda w: load.udp(w, "plain_udp64", loads.SMALL)
+        yield "plain wire: UDP 64 B", lambda w: load.flood(w, "plain_udp64", loads.SMALL)
 
 
 def hub_figures(load):
@@ -163,9 +164,8 @@ def program(name, build, seconds):
 
 
 def quick_verdict(result, update):
-    mid = report.medians(result["runs"])
-    now = {m: report.ratio(mid["weftd"].get(m), mid["wireguard-go"].get(m)) for m in QUICK}
-    now = {m: round(r, 3) for m, r in now.items() if r}
+    ratios = report.ratios(result["runs"], "weftd")
+    now = {m: round(ratios[m], 3) for m in QUICK if ratios.get(m)}
     kept = json.loads(RATIOS.read_text())["machines"] if RATIOS.exists() else {}
     kind = result["machine"]["type"]
     lines, fell = report.compare(now, kept, kind)
@@ -185,8 +185,8 @@ def quick_verdict(result, update):
 def arguments(argv):
     ap = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
                                  epilog=" ".join(__doc__.split("\n\n")[1].split()))
-    ap.add_argument("--rounds", type=int, help="how often each is measured (default 3; quick 2)")
-    ap.add_argument("--seconds", type=float, help="length of a TCP run (default 3)")
+    ap.add_argument("--rounds", type=int, help="how often each is measured (default 3; quick 4)")
+    ap.add_argument("--seconds", type=int, help="length of a TCP run (default 3; quick 2)")
     ap.add_argument("--only", default=",".join(GROUPS), metavar="A,B",
                     help="only these of " + ", ".join(GROUPS))
     ap.add_argument("--subjects", metavar="A,B", help="only these of those there are")
@@ -198,14 +198,14 @@ def arguments(argv):
     ap.add_argument("--out", type=Path, default=TOP / "build/bench", metavar="FOLDER",
                     help="where the results go (default build/bench)")
     a = ap.parse_args(argv)
-    a.rounds = a.rounds or (2 if a.quick else 3)
-    a.seconds = a.seconds or 3
+    a.rounds = a.rounds or (4 if a.quick else 3)
+    a.seconds = a.seconds or (2 if a.quick else 3)
     a.only = a.only.split(",")
     for g in a.only:
         if g not in GROUPS:
             ap.error(f"--only: '{g}' is none of {', '.join(GROUPS)}")
-    if a.rounds < 1 or a.seconds <= 0:
-        ap.error("--rounds and --seconds must be more than 0")
+    if a.rounds < 1 or a.seconds < 1:
+        ap.error("--rounds and --seconds must be at least 1")
     if a.update and not a.quick:
         ap.error("--update goes with --quick")
     return a
@@ -232,7 +232,7 @@ def bench(a, argv):
     load1 = os.getloadavg()[0]
     if load1 > 0.5:
         say(f"WARNING: the load average is {load1:.1f}: something else has been running")
-    load = loads.Loads(max(int(a.seconds), 1), udpload)
+    load = loads.Loads(a.seconds, udpload)
     result = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(),
               "command": shlex.join(["tests/bench/bench.py", *argv]), "rounds": a.rounds,
               "seconds": load.seconds, "load_average": load1,

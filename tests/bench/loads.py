@@ -14,6 +14,7 @@ from world import BenchError, run
 
 NO_LOSS = 0.005       # share of packets that may be lost in a "no loss" figure
 SLOWER = 0.9          # a generator below this share of the asked rate is itself the limit
+GROUP = 8             # datagrams in a buffer, for the sender that uses UDP GSO
 BIG, SMALL, RELAYED = 1372, 64, 72  # UDP payloads: 1,400, 92 and 100 bytes with IP and UDP
 
 
@@ -72,16 +73,17 @@ class Loads:
 
     # UDP
 
-    def trial(self, w, size, rate, seconds):
+    def trial(self, w, size, rate, seconds, group=1):
         said = run(str(self.udpload), "-s", str(size), "-r", f"{rate:.0f}", "-t", f"{seconds:.2f}",
-                   w.a, w.b, w.target, timeout=seconds + 30)
+                   "-g", str(group), w.a, w.b, w.target, timeout=seconds + 30)
         return json.loads(said)
 
-    def udp(self, w, name, size):
+    def udp(self, w, name, size, group=1):
         """The highest rate without loss, found by trials; and what a flood gets through."""
-        length = min(max(self.seconds / 5, 0.2), 2)
-        flood = self.trial(w, size, 0, length)
-        best = no_loss_rate(lambda rate: self.trial(w, size, rate, length), flood["received_pps"])
+        length = min(max(self.seconds / 6, 0.2), 2)
+        flood = self.trial(w, size, 0, length, group)
+        best = no_loss_rate(lambda rate: self.trial(w, size, rate, length, group),
+                            flood["received_pps"])
         return {name: best, name + "_flood": flood["received_pps"]}
 
     def flood(self, w, name, size):

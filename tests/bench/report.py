@@ -36,7 +36,8 @@ ROWS = [
     ("udp1400_flood", "UDP 1,400 B, flood, delivered", "packets/s", HIGHER),
     ("udp64", "UDP 64 B, no loss", "packets/s", HIGHER),
     ("udp64_flood", "UDP 64 B, flood, delivered", "packets/s", HIGHER),
-    ("plain_udp64", "UDP 64 B, no loss, plain wire", "packets/s", HIGHER),
+    ("udp64_gso", "UDP 64 B, sent by GSO, no loss", "packets/s", HIGHER),
+    ("udp64_gso_flood", "UDP 64 B, sent by GSO, flood", "packets/s", HIGHER),
     ("plain_udp64_flood", "UDP 64 B, flood, plain wire", "packets/s", HIGHER),
     ("ping_idle_p50", "ping, idle, p50", "us", LOWER),
     ("ping_idle_p99", "ping, idle, p99", "us", LOWER),
@@ -76,13 +77,30 @@ def spread(runs, subject, measure):
     return (max(v) - min(v)) / middle if len(v) > 1 and middle else 0
 
 
-def ratio(a, b):
-    return a / b if a is not None and b else None
+def ratios(runs, subject):
+    """{measure: subject / wireguard-go}: the median of what the rounds say, each for itself.
+
+    What drifts from round to round moves both of a round alike. Where no round has both, undisturbed
+    or not, the medians are divided.
+    """
+    mid = medians(runs)
+    mine, other = mid.get(subject, {}), mid.get(GO, {})
+    out = {m: mine[m] / other[m] for m in mine if other.get(m)}
+    for measure in out:
+        pairs = {}
+        for r in runs:
+            if r["subject"] in (subject, GO) and measure in r["figures"] and not r.get("disturbed"):
+                pairs.setdefault(r["round"], {})[r["subject"]] = r["figures"][measure]
+        each = [p[subject] / p[GO] for p in pairs.values() if p.get(GO) and subject in p]
+        if each:
+            out[measure] = statistics.median(each)
+    return out
 
 
-def rows(mid):
+def rows(runs):
     """The table's rows: dicts of key, label, unit, veth, go, weft, others, ratio, floor, met."""
-    out = []
+    out, mid = [], medians(runs)
+    against = {s: ratios(runs, s) for s in (WEFT, *VARIANTS)}
     for variant, suffix in [(WEFT, ""), *VARIANTS.items()]:
         if variant != WEFT and variant not in mid:
             continue
@@ -92,7 +110,7 @@ def rows(mid):
                 continue
             key = measure if variant == WEFT else f"{measure}@{variant}"
             weft = have.get(variant)
-            r = ratio(weft, have.get(GO))
+            r = against[variant].get(measure)
             floor, met = FLOORS.get(key), None
             if floor:
                 kind, sense, bound = floor
@@ -103,7 +121,8 @@ def rows(mid):
                         "unit": unit, "better": better, "veth": have.get(VETH), "go": have.get(GO),
                         "weft": weft, "others": {s: v for s, v in have.items()
                                                  if s not in (VETH, GO, WEFT, *VARIANTS)},
-                        "ratio": r, "floor": floor, "met": met})
+                        "ratio": r, "spread": spread(runs, variant, measure), "floor": floor,
+                        "met": met})
     return out
 
 
@@ -126,20 +145,21 @@ def floor_text(floor):
     return f"{sense} {bound:.2f}x"
 
 
-def cells(mid):
+def cells(runs):
     """(header, lines) of the table, as text."""
-    table = rows(mid)
+    table = rows(runs)
     others = list(dict.fromkeys(s for r in table for s in r["others"]))
-    head = ["", "unit", VETH, GO, *others, WEFT, "ratio", "floor", "met"]
+    head = ["", "unit", VETH, GO, *others, WEFT, "spread", "ratio", "floor", "met"]
     lines = [[r["label"], r["unit"], number(r["veth"]), number(r["go"]),
               *(number(r["others"].get(s)) for s in others), number(r["weft"]),
+              f"{100 * r['spread']:.0f} %" if r["spread"] else "",
               f"{r['ratio']:.2f}x" if r["ratio"] is not None else "-", floor_text(r["floor"]),
               {True: "yes", False: "NO", None: ""}[r["met"]]] for r in table]
     return head, lines
 
 
-def text_table(mid):
-    head, lines = cells(mid)
+def text_table(runs):
+    head, lines = cells(runs)
     lines = [head, *lines]
     width = [max(len(x[i]) for x in lines) for i in range(len(head))]
     return "\n".join("  ".join(c.ljust(w) if i < 2 else c.rjust(w)
@@ -147,8 +167,8 @@ def text_table(mid):
                      for x in lines) + "\n"
 
 
-def markdown_table(mid):
-    head, lines = cells(mid)
+def markdown_table(runs):
+    head, lines = cells(runs)
     out = ["| " + " | ".join(head) + " |",
            "| --- | --- |" + " ---: |" * (len(head) - 2)]
     return "\n".join(out + ["| " + " | ".join(x) + " |" for x in lines]) + "\n"
@@ -185,7 +205,7 @@ def scale_table(result):
 
 
 def markdown(result):
-    return about(result) + "\n" + markdown_table(medians(result["runs"])) + scale_table(result)
+    return about(result) + "\n" + markdown_table(result["runs"]) + scale_table(result)
 
 
 # plots
@@ -194,7 +214,7 @@ COLOURS = {VETH: "#9aa0a6", GO: "#00838f", WEFT: "#c2410c", "boringtun": "#6a1b9
            "weftd-relay": "#e08a3c", "weftd-openssl": "#8d6e63"}
 PLOTS = {
     "tcp": ("TCP, Gbit/s", ["tcp1", "tcp8", "tcp_reverse", "tcp_bidir", "plain_tcp1", "relay_tcp"]),
-    "packets": ("UDP packets a second", ["udp1400", "udp64", "udp64_flood", "plain_udp64",
+    "packets": ("UDP packets a second", ["udp1400", "udp64", "udp64_flood", "udp64_gso",
                                          "relay100", "relay100_flood"]),
     "ping": ("ping, microseconds", ["ping_idle_p50", "ping_idle_p99", "ping_load_p50",
                                     "ping_load_p99"]),
@@ -257,7 +277,7 @@ def write(result, folder):
     """Writes bench.json, table.txt, table.md and the plots. Returns the table as text."""
     folder.mkdir(parents=True, exist_ok=True)
     mid = medians(result["runs"])
-    table = text_table(mid)
+    table = text_table(result["runs"])
     for name, text in {"bench.json": json.dumps({**result, "medians": mid}, indent=1) + "\n",
                        "table.txt": table, "table.md": markdown(result), **plots(mid)}.items():
         (folder / name).write_text(text)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,20 +25,22 @@
 enum {
 	BATCH = 64,       // datagrams a system call at most
 	MAX_SIZE = 65507, // payload bytes
+	MAX_GROUP = 64,   // the kernel's UDP_MAX_SEGMENTS, formerly
 	MIN_SIZE = 16,    // a trial's number and a sequence number
 	PORT = 9009,
 	RCVBUF_BYTES = 8 << 20, // some ten thousand small ones: a receiver that naps loses none
 	SNDBUF_BYTES = 1 << 20,
 	PERIOD_NS = 50000, // one burst each: a few packets, without a system call for each
 	SLIP_NS = 2000000, // what the sender is late by beyond this is not made up for
-	DRAIN_MS = 300,    // silence after which nothing more is on its way
+	DRAIN_MS = 150,    // silence after which nothing more is on its way
 };
 
 struct trial {
 	const char *from_ns, *to_ns;
 	struct sockaddr_in to;
 	uint32_t size;
-	double rate; // datagrams a second; 0: as many as go
+	uint32_t group; // datagrams that one buffer carries to the kernel (UDP_SEGMENT)
+	double rate;    // datagrams a second; 0: as many as go
 	int64_t duration_ns;
 	uint64_t id;
 	atomic_bool sent_all;
@@ -56,7 +59,7 @@ struct trial {
 struct batch {
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH];
-	uint8_t *data; // BATCH * size
+	uint8_t *data; // BATCH * group * size
 };
 
 static int64_t now_ns(void)
@@ -88,7 +91,7 @@ static void enter(const char *ns)
 	close(fd);
 }
 
-static void batch_init(struct batch *b, uint32_t size)
+static void batch_init(struct batch *b, size_t size)
 {
 	memset(b, 0, sizeof(*b));
 	b->data = calloc(BATCH, size);
@@ -101,19 +104,19 @@ static void batch_init(struct batch *b, uint32_t size)
 	}
 }
 
-// Sends n datagrams with the numbers from t->sent on. False once the socket is in an error.
-static void send_burst(int fd, struct trial *t, struct batch *b, int n)
+// Sends n datagrams (a multiple of the group) with the numbers from t->sent on.
+static void send_burst(int fd, struct trial *t, struct batch *b, uint64_t n)
 {
-	int done = 0;
+	unsigned done = 0, all = (unsigned)(n / t->group);
 
-	for (int i = 0; i < n; i++) {
-		uint64_t head[2] = {t->id, t->sent + (uint64_t)i};
-		memcpy(b->iov[i].iov_base, head, sizeof(head));
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t head[2] = {t->id, t->sent + i};
+		memcpy(b->data + i * t->size, head, sizeof(head));
 	}
-	while (done < n) {
-		int r = sendmmsg(fd, b->msg + done, (unsigned)(n - done), 0);
+	while (done < all) {
+		int r = sendmmsg(fd, b->msg + done, all - done, 0);
 		if (r > 0) {
-			done += r;
+			done += (unsigned)r;
 			continue;
 		}
 		if (errno == EINTR)
@@ -121,10 +124,10 @@ static void send_burst(int fd, struct trial *t, struct batch *b, int n)
 		// the first of those left was refused: it is lost, as a full queue would lose it
 		if (errno != ENOBUFS && errno != EAGAIN && errno != ECONNREFUSED)
 			fail("sendmmsg");
-		t->refused++;
+		t->refused += t->group;
 		done++;
 	}
-	t->sent += (uint64_t)n;
+	t->sent += n;
 }
 
 static void *sender(void *arg)
@@ -141,20 +144,23 @@ static void *sender(void *arg)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0 ||
 	    connect(fd, (struct sockaddr *)&t->to, sizeof(t->to)) != 0)
 		fail("sending socket");
-	batch_init(&b, t->size);
+	int segment = (int)t->size;
+	if (t->group > 1 && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment)) != 0)
+		fail("UDP_SEGMENT");
+	batch_init(&b, (size_t)t->size * t->group);
 	start = due_from = now = now_ns();
 	end = start + t->duration_ns;
 	uint64_t base = 0; // sent before due_from
 	while (now < end) {
 		if (t->rate <= 0) {
-			send_burst(fd, t, &b, BATCH);
+			send_burst(fd, t, &b, (uint64_t)BATCH * t->group);
 			now = now_ns();
 			continue;
 		}
 		uint64_t due = base + (uint64_t)((double)(now - due_from) * t->rate / 1e9) + 1;
 		while (due > t->sent) {
-			uint64_t n = due - t->sent;
-			send_burst(fd, t, &b, n > BATCH ? BATCH : (int)n);
+			uint64_t n = (due - t->sent + t->group - 1) / t->group;
+			send_burst(fd, t, &b, (n > BATCH ? BATCH : n) * t->group);
 		}
 		now = now_ns();
 		int64_t next = due_from + (int64_t)((double)(t->sent - base) * 1e9 / t->rate);
@@ -241,11 +247,12 @@ static void *receiver(void *arg)
 static void usage(FILE *f)
 {
 	fputs("usage: udpload [-s payload bytes] [-r datagrams a second] [-t seconds]\n"
-	      "               FROM-NAMESPACE TO-NAMESPACE ADDRESS\n"
+	      "               [-g datagrams a buffer] FROM-NAMESPACE TO-NAMESPACE ADDRESS\n"
 	      "Sends for that time from one namespace to ADDRESS in the other; without -r, or "
 	      "with\n"
 	      "-r 0, as many as it can. Prints what was sent and what arrived as one line of "
 	      "JSON.\n"
+	      "-g hands that many to the kernel in one buffer (UDP GSO).\n"
 	      "A namespace \"-\" is the one that it runs in.\n",
 	      f);
 }
@@ -264,11 +271,11 @@ static double number(const char *s, double low, double high)
 
 int main(int argc, char **argv)
 {
-	struct trial t = {.size = 64, .duration_ns = 1000000000};
+	struct trial t = {.size = 64, .group = 1, .duration_ns = 1000000000};
 	pthread_t send_thread, receive_thread;
 	int c;
 
-	while ((c = getopt(argc, argv, "hs:r:t:")) != -1) {
+	while ((c = getopt(argc, argv, "hs:r:t:g:")) != -1) {
 		switch (c) {
 		case 's':
 			t.size = (uint32_t)number(optarg, MIN_SIZE, MAX_SIZE);
@@ -279,6 +286,9 @@ int main(int argc, char **argv)
 		case 't':
 			t.duration_ns = (int64_t)(number(optarg, 0.01, 3600) * 1e9);
 			break;
+		case 'g':
+			t.group = (uint32_t)number(optarg, 1, MAX_GROUP);
+			break;
 		case 'h':
 			usage(stdout);
 			return 0;
@@ -288,7 +298,8 @@ int main(int argc, char **argv)
 		}
 	}
 	t.to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT)};
-	if (argc - optind != 3 || inet_pton(AF_INET, argv[optind + 2], &t.to.sin_addr) != 1) {
+	if (argc - optind != 3 || inet_pton(AF_INET, argv[optind + 2], &t.to.sin_addr) != 1 ||
+	    t.group * t.size > MAX_SIZE) {
 		usage(stderr);
 		return 2;
 	}
