@@ -28,8 +28,7 @@ from world import BenchError, Subject  # noqa: E402
 TOP = HERE.parent.parent
 RATIOS = HERE / "ratios.json"
 GROUPS = ("tcp", "plain", "udp", "ping", "relay", "handshakes", "scale")
-IDLE_BUSY = 0.08  # of the machine, while the bench itself does nothing: somebody else works
-STOLEN = 0.03     # of the machine's time, by other guests of its host
+QUICK_SECONDS = 85  # no further round begins after that
 QUICK = ("tcp1", "tcp1_cpu", "udp64_flood", "ping_load_p99")
 
 
@@ -50,18 +49,6 @@ def machine():
     cpu = f"{field('model name')} (family {field('cpu family')} model {field('model')})"
     return {"cpu": cpu, "cores": cores, "avx512": wide, "kernel": os.uname().release,
             "type": f"{cpu}, {cores} cores"}
-
-
-def disturbance(seconds=0.3):
-    """Why the machine is not quiet right now, or None."""
-    busy, stolen, total = world.cpu_times()
-    time.sleep(seconds)
-    b, s, t = (now - then for now, then in zip(world.cpu_times(), (busy, stolen, total)))
-    if t > 0 and b / t > IDLE_BUSY:
-        return f"other work takes {100 * b / t:.0f} % of the machine"
-    if t > 0 and s / t > STOLEN:
-        return f"{100 * s / t:.0f} % of the machine's time is stolen by its host"
-    return None
 
 
 def pair_figures(subject, load, only, quick):
@@ -99,38 +86,33 @@ def hub_figures(load):
     yield "relay: 100 B packets", lambda w: load.udp(w, "relay100", loads.RELAYED)
 
 
-def measure(w, jobs, where, figures):
-    """Runs the jobs in a world. Returns the share of the machine's time that was stolen."""
-    before = world.cpu_times()
+def measure(w, jobs, where, entry):
+    """Runs the jobs in a world; their figures, and what disturbed which, go to the entry."""
     for name, job in jobs:
+        watch = world.Watch()
         got = job(w)
-        figures.update(got)
-        if got:
-            first = next(iter(got))
-            unit = next((r[2] for r in report.ROWS if r[0] == first), "")
-            say(f"{where}: {name}: {report.number(got[first])} {unit}")
-    stolen, total = (b - a for a, b in zip(before[1:], world.cpu_times()[1:]))
-    return stolen / total if total else 0
+        if not got:
+            continue
+        why = watch.why()
+        entry["figures"].update(got)
+        if why:
+            entry["disturbed"].update(dict.fromkeys(got, why))
+        first = next(iter(got))
+        unit = next((r[2] for r in report.ROWS if r[0] == first), "")
+        say(f"{where}: {name}: {report.number(got[first])} {unit}"
+            + (f" (DISTURBED: {why})" if why else ""))
 
 
 def one_run(subject, load, only, quick, where):
     """One subject in one round. Returns its entry for the JSON file."""
-    entry = {"subject": subject.name, "figures": {}}
-    why = disturbance()
-    stolen = 0
-    if subject.name != "weftd-relay":
-        jobs = list(pair_figures(subject, load, only, quick))
-        if jobs:
-            with world.Pair(subject) as w:
-                stolen = measure(w, jobs, where, entry["figures"])
+    entry = {"subject": subject.name, "figures": {}, "disturbed": {}}
+    jobs = list(pair_figures(subject, load, only, quick)) if subject.name != "weftd-relay" else []
+    if jobs:
+        with world.Pair(subject) as w:
+            measure(w, jobs, where, entry)
     if not quick and "relay" in only and subject.name != "weftd-openssl":
         with world.Hub(subject) as w:
-            stolen = max(stolen, measure(w, hub_figures(load), where, entry["figures"]))
-    if stolen > STOLEN:
-        why = why or f"{100 * stolen:.0f} % of the machine's time was stolen by its host"
-    if why:
-        entry["disturbed"] = why
-        say(f"{where}: DISTURBED: {why}")
+            measure(w, hub_figures(load), where, entry)
     return entry
 
 
@@ -241,11 +223,15 @@ def bench(a, argv):
                                               check=False).strip()},
               "runs": []}
     began = time.monotonic()
-    for r in range(a.rounds):
+    clean = r = 0
+    # quick: a round that was disturbed is made again while there is time
+    while r < a.rounds or a.quick and clean < a.rounds and time.monotonic() - began < QUICK_SECONDS:
+        r += 1
         for s in every:
-            where = f"round {r + 1} of {a.rounds}: {s.name}"
-            entry = one_run(s, load, a.only, a.quick, where)
-            result["runs"].append({"round": r + 1, **entry})
+            entry = one_run(s, load, a.only, a.quick, f"round {r} of {a.rounds}: {s.name}")
+            result["runs"].append({"round": r, **entry})
+        clean += not any(x["disturbed"] for x in result["runs"] if x["round"] == r)
+    result["rounds"] = r
     if a.quick:
         (a.out / "quick").mkdir(parents=True, exist_ok=True)
         print(report.write(result, a.out / "quick"), end="")

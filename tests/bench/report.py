@@ -56,15 +56,20 @@ ROWS = [
 VARIANTS = {"weftd-relay": "fast relay", "weftd-openssl": "OpenSSL alone"}
 
 
+def disturbed(run, measure):
+    """What disturbed that measure of a run, or None."""
+    return run.get("disturbed", {}).get(measure)
+
+
 def medians(runs):
-    """{subject: {measure: median}}; runs that were disturbed count only where there is no other."""
+    """{subject: {measure: median}}; what was disturbed counts only where there is no other."""
     out = {}
     for subject in dict.fromkeys(r["subject"] for r in runs):
         mine = [r for r in runs if r["subject"] == subject]
         out[subject] = {}
         for measure in dict.fromkeys(m for r in mine for m in r["figures"]):
             have = [r for r in mine if measure in r["figures"]]
-            quiet = [r for r in have if not r.get("disturbed")] or have
+            quiet = [r for r in have if not disturbed(r, measure)] or have
             out[subject][measure] = statistics.median(r["figures"][measure] for r in quiet)
     return out
 
@@ -80,8 +85,8 @@ def spread(runs, subject, measure):
 def ratios(runs, subject):
     """{measure: subject / wireguard-go}: the median of what the rounds say, each for itself.
 
-    What drifts from round to round moves both of a round alike. Where no round has both, undisturbed
-    or not, the medians are divided.
+    What drifts from round to round moves both of a round alike. Where no round has both undisturbed,
+    the medians are divided.
     """
     mid = medians(runs)
     mine, other = mid.get(subject, {}), mid.get(GO, {})
@@ -89,7 +94,8 @@ def ratios(runs, subject):
     for measure in out:
         pairs = {}
         for r in runs:
-            if r["subject"] in (subject, GO) and measure in r["figures"] and not r.get("disturbed"):
+            if (r["subject"] in (subject, GO) and measure in r["figures"]
+                    and not disturbed(r, measure)):
                 pairs.setdefault(r["round"], {})[r["subject"]] = r["figures"][measure]
         each = [p[subject] / p[GO] for p in pairs.values() if p.get(GO) and subject in p]
         if each:
@@ -182,10 +188,11 @@ def about(result):
            f"- command: `{result['command']}` ({result['rounds']} rounds, interleaved, "
            f"{result['seconds']} s a TCP run), {result['date']}"]
     out += [f"- {name}: {version}" for name, version in result["versions"].items()]
-    bad = [r for r in result["runs"] if r.get("disturbed")]
+    bad = sum(len(r.get("disturbed", {})) for r in result["runs"])
     if bad:
-        out.append(f"- {len(bad)} of {len(result['runs'])} runs were disturbed by other work on the "
-                   "machine; they count only where there is no other")
+        out.append(f"- {bad} of {sum(len(r['figures']) for r in result['runs'])} single figures were "
+                   "disturbed by other work on the machine or its host; they count only where there "
+                   "is no other")
     return "\n".join(out) + "\n"
 
 

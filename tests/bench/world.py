@@ -227,6 +227,57 @@ def cpu_times():
     return (sum(f) - f[3] - f[4] - f[7]) / HZ, f[7] / HZ, sum(f) / HZ
 
 
+def others_cpu():
+    """CPU seconds that everything but this process, what it started, and the kernel has used.
+
+    Each process counts with those of its children that have ended, so what ends meanwhile is not
+    lost: it moves to its parent. Only differences mean anything.
+    """
+    parent, used = {}, {}
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            f = Path(entry.path, "stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it has just ended
+        pid = int(entry.name)
+        parent[pid], used[pid] = int(f[1]), sum(int(x) for x in f[11:15]) / HZ
+    mine = {os.getpid(), 2}  # 2 is the kernel's: its threads work for whoever has work
+
+    def is_mine(pid):
+        seen = set()
+        while pid in parent and pid not in seen:
+            if pid in mine:
+                return True
+            seen.add(pid)
+            pid = parent[pid]
+        return False
+
+    return sum(v for pid, v in used.items() if not is_mine(pid))
+
+
+class Watch:
+    """What disturbs a measure: other processes, and the machine's host."""
+    OTHERS = 0.04  # of the machine's time
+    STOLEN = 0.05
+
+    def __init__(self):
+        self.others, self.times = others_cpu(), cpu_times()
+
+    def why(self):
+        """Says what disturbed since, or None."""
+        _, stolen, total = (now - then for now, then in zip(cpu_times(), self.times))
+        if total <= 0:
+            return None
+        others = (others_cpu() - self.others) / total
+        if others > self.OTHERS:
+            return f"other work took {100 * others:.0f} % of the machine"
+        if stolen / total > self.STOLEN:
+            return f"{100 * stolen / total:.0f} % of the machine's time was stolen by its host"
+        return None
+
+
 def process_cpu(pid):
     """CPU seconds of a process and its threads."""
     try:
