@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define CHUNK_NODES  512
+#define CHUNK_NODES  568 /* with the header: 40 KiB, a size that memory for keys comes in */
 #define CHUNK_HEADER 64
 #define MAX_RESERVE  ((size_t)1 << 28)
 

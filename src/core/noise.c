@@ -52,10 +52,8 @@ void weft_handshake_init(struct weft_handshake *hs, const uint8_t remote_static[
 
 void weft_handshake_clear(struct weft_handshake *hs)
 {
-	weft_secret_clear(&hs->ephemeral);
-	weft_secret_clear(&hs->chain);
-	weft_wipe(hs->hash, sizeof(hs->hash));
-	weft_wipe(hs->remote_ephemeral, sizeof(hs->remote_ephemeral));
+	if (hs->run)
+		weft_wipe(hs->run, sizeof(*hs->run));
 	hs->remote_index = 0;
 	hs->state = WEFT_HANDSHAKE_NONE;
 }
@@ -177,6 +175,8 @@ int weft_noise_create_initiation(struct weft_noise *n, struct weft_handshake *hs
 
 	if (!n->has_static)
 		return WEFT_E_WEAK_KEY;
+	if (!hs->run)
+		return WEFT_E_PROTOCOL;
 	memset(&s, 0, sizeof(s));
 	if ((r = start(n, &s, hs->remote_static)) < 0)
 		goto out;
@@ -193,9 +193,9 @@ int weft_noise_create_initiation(struct weft_noise *n, struct weft_handshake *hs
 
 	weft_message_write_initiation(out, &msg);
 	weft_handshake_clear(hs);
-	hs->ephemeral = *ephemeral;
-	hs->chain = s.chain;
-	memcpy(hs->hash, s.hash, sizeof(hs->hash));
+	hs->run->ephemeral = *ephemeral;
+	hs->run->chain = s.chain;
+	memcpy(hs->run->hash, s.hash, sizeof(hs->run->hash));
 	hs->state = WEFT_HANDSHAKE_CREATED_INITIATION;
 out:
 	weft_wipe(&s, sizeof(s));
@@ -245,7 +245,7 @@ int weft_noise_accept_initiation(struct weft_noise *n, struct weft_handshake *hs
 	s.chain = in->chain;
 	memcpy(s.hash, in->hash, sizeof(s.hash));
 	/* ss, {t} */
-	if (mix_static_static(n, &s, hs) < 0 ||
+	if (!hs->run || mix_static_static(n, &s, hs) < 0 ||
 	    open_and_hash(n, &s, timestamp, in->msg.enc_timestamp, sizeof(in->msg.enc_timestamp)) <
 		    0)
 		goto out;
@@ -260,9 +260,9 @@ int weft_noise_accept_initiation(struct weft_noise *n, struct weft_handshake *hs
 	}
 	weft_handshake_clear(hs);
 	memcpy(hs->latest_timestamp, timestamp, sizeof(timestamp));
-	memcpy(hs->remote_ephemeral, in->msg.ephemeral, sizeof(hs->remote_ephemeral));
-	memcpy(hs->hash, s.hash, sizeof(hs->hash));
-	hs->chain = s.chain;
+	memcpy(hs->run->remote_ephemeral, in->msg.ephemeral, sizeof(hs->run->remote_ephemeral));
+	memcpy(hs->run->hash, s.hash, sizeof(hs->run->hash));
+	hs->run->chain = s.chain;
 	hs->remote_index = in->msg.sender;
 	hs->last_consumed_ns = now_ns;
 	hs->state = WEFT_HANDSHAKE_CONSUMED_INITIATION;
@@ -286,12 +286,12 @@ int weft_noise_create_response(struct weft_noise *n, struct weft_handshake *hs,
 	if (hs->state != WEFT_HANDSHAKE_CONSUMED_INITIATION)
 		return WEFT_E_PROTOCOL;
 	memset(&s, 0, sizeof(s));
-	s.chain = hs->chain;
-	memcpy(s.hash, hs->hash, sizeof(s.hash));
+	s.chain = hs->run->chain;
+	memcpy(s.hash, hs->run->hash, sizeof(s.hash));
 	/* e, ee, se */
 	if ((r = weft_x25519_public(n->crypto, msg.ephemeral, ephemeral)) < 0 ||
 	    (r = mix_ephemeral(n, &s, msg.ephemeral)) < 0 ||
-	    (r = mix_dh(n, &s, ephemeral, hs->remote_ephemeral)) < 0 ||
+	    (r = mix_dh(n, &s, ephemeral, hs->run->remote_ephemeral)) < 0 ||
 	    (r = mix_dh(n, &s, ephemeral, hs->remote_static)) < 0)
 		goto out;
 	/* psk, {} */
@@ -300,8 +300,8 @@ int weft_noise_create_response(struct weft_noise *n, struct weft_handshake *hs,
 		goto out;
 
 	weft_message_write_response(out, &msg);
-	hs->chain = s.chain;
-	memcpy(hs->hash, s.hash, sizeof(hs->hash));
+	hs->run->chain = s.chain;
+	memcpy(hs->run->hash, s.hash, sizeof(hs->run->hash));
 	hs->state = WEFT_HANDSHAKE_CREATED_RESPONSE;
 out:
 	weft_wipe(&s, sizeof(s));
@@ -321,11 +321,11 @@ int weft_noise_consume_response(struct weft_noise *n, struct weft_handshake *hs,
 	if ((r = weft_message_read_response(pkt, len, &msg)) < 0)
 		return r;
 	memset(&s, 0, sizeof(s));
-	s.chain = hs->chain;
-	memcpy(s.hash, hs->hash, sizeof(s.hash));
+	s.chain = hs->run->chain;
+	memcpy(s.hash, hs->run->hash, sizeof(s.hash));
 	/* e, ee, se */
 	if ((r = mix_ephemeral(n, &s, msg.ephemeral)) < 0 ||
-	    (r = mix_dh(n, &s, &hs->ephemeral, msg.ephemeral)) < 0 ||
+	    (r = mix_dh(n, &s, &hs->run->ephemeral, msg.ephemeral)) < 0 ||
 	    (r = mix_static_dh(n, &s, msg.ephemeral)) < 0)
 		goto out;
 	/* psk, {} */
@@ -333,9 +333,9 @@ int weft_noise_consume_response(struct weft_noise *n, struct weft_handshake *hs,
 	    (r = open_and_hash(n, &s, none, msg.enc_empty, sizeof(msg.enc_empty))) < 0)
 		goto out;
 
-	memcpy(hs->remote_ephemeral, msg.ephemeral, sizeof(hs->remote_ephemeral));
-	memcpy(hs->hash, s.hash, sizeof(hs->hash));
-	hs->chain = s.chain;
+	memcpy(hs->run->remote_ephemeral, msg.ephemeral, sizeof(hs->run->remote_ephemeral));
+	memcpy(hs->run->hash, s.hash, sizeof(hs->run->hash));
+	hs->run->chain = s.chain;
 	hs->remote_index = msg.sender;
 	hs->state = WEFT_HANDSHAKE_CONSUMED_RESPONSE;
 out:
@@ -352,7 +352,7 @@ int weft_noise_begin_session(struct weft_noise *n, struct weft_handshake *hs,
 
 	if (!initiator && hs->state != WEFT_HANDSHAKE_CREATED_RESPONSE)
 		return WEFT_E_PROTOCOL;
-	r = weft_kdf(n->crypto, to_responder.b, to_initiator.b, NULL, hs->chain.b, NULL, 0);
+	r = weft_kdf(n->crypto, to_responder.b, to_initiator.b, NULL, hs->run->chain.b, NULL, 0);
 	if (r == 0) {
 		ret_keys->send = initiator ? to_responder : to_initiator;
 		ret_keys->recv = initiator ? to_initiator : to_responder;

@@ -36,16 +36,21 @@ struct weft_noise {
 
 enum weft_static_static { WEFT_SS_UNKNOWN, WEFT_SS_KNOWN, WEFT_SS_WEAK };
 
-/* One per peer. */
-struct weft_handshake {
-	uint8_t remote_static[WEFT_KEY_LEN];
-	struct weft_secret psk;           /* zeros: none */
-	struct weft_secret static_static; /* computed at the first handshake */
+/* What is only needed while a handshake is under way: lent by whoever owns the state. */
+struct weft_handshake_run {
 	struct weft_secret ephemeral;
 	struct weft_secret chain;
 	uint8_t hash[WEFT_HASH_LEN];
 	uint8_t remote_ephemeral[WEFT_KEY_LEN];
-	uint64_t last_consumed_ns; /* initiation; 0: never */
+};
+
+/* One per peer. */
+struct weft_handshake {
+	struct weft_handshake_run *run; /* borrowed; NULL: none can begin */
+	uint8_t remote_static[WEFT_KEY_LEN];
+	struct weft_secret psk;           /* zeros: none */
+	struct weft_secret static_static; /* computed at the first handshake */
+	uint64_t last_consumed_ns;        /* initiation; 0: never */
 	uint32_t remote_index;
 	uint8_t latest_timestamp[WEFT_TIMESTAMP_LEN]; /* greatest received */
 	uint8_t state;                                /* enum weft_handshake_state */
@@ -75,7 +80,7 @@ WEFT_MUST_CHECK int weft_noise_init(struct weft_noise *n, struct weft_crypto *cr
 /* NULL: no static key; then nothing below succeeds. */
 void weft_noise_set_static(struct weft_noise *n, const uint8_t *public_key);
 
-/* A peer's state at its birth: no psk, nothing received. */
+/* A peer's state at its birth: no psk, nothing received, nothing lent to it yet. */
 void weft_handshake_init(struct weft_handshake *hs, const uint8_t remote_static[WEFT_KEY_LEN]);
 /* Wipes the handshake under way; psk, static-static and the replay state stay. */
 void weft_handshake_clear(struct weft_handshake *hs);
@@ -84,7 +89,8 @@ void weft_handshake_forget_static(struct weft_handshake *hs);
 
 /*
  * First message. `ephemeral` is clamped. Macs are left zero.
- * Returns 0; WEFT_E_WEAK_KEY (the peer's key yields zeros, or we have none); WEFT_E_CRYPTO.
+ * Returns 0; WEFT_E_WEAK_KEY (the peer's key yields zeros, or we have none); WEFT_E_PROTOCOL (no
+ * memory lent); WEFT_E_CRYPTO.
  */
 WEFT_MUST_CHECK int weft_noise_create_initiation(struct weft_noise *n, struct weft_handshake *hs,
 						 const struct weft_secret *ephemeral,

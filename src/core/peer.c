@@ -48,6 +48,42 @@ void weft_peer_clear_handshake(struct weft_peer *peer)
 	weft_handshake_clear(&peer->handshake);
 }
 
+int weft_peer_activate(struct weft_peer *peer)
+{
+	struct weft_device *dev = peer->dev;
+	struct weft_active *active = peer->active;
+	int r;
+
+	if (active)
+		return 0;
+	active = dev->mem.alloc(dev->mem.ctx, sizeof(*active));
+	if (!active)
+		return -ENOMEM;
+	r = weft_cookie_peer_init(&active->cookie, dev->crypto, peer->handshake.remote_static);
+	if (r < 0) {
+		dev->mem.free(dev->mem.ctx, active, sizeof(*active));
+		return r;
+	}
+	peer->active = active;
+	peer->handshake.run = &active->run;
+	return 0;
+}
+
+void weft_peer_rest(struct weft_peer *peer)
+{
+	struct weft_device *dev = peer->dev;
+	const struct weft_sessions *s = &peer->sessions;
+
+	if (!peer->active || peer->handshake.state != WEFT_HANDSHAKE_NONE ||
+	    weft_timer_armed(&peer->timer[WEFT_TIMER_RETRANSMIT]) || s->previous ||
+	    atomic_load_explicit(&s->current, memory_order_relaxed) ||
+	    atomic_load_explicit(&s->next, memory_order_relaxed))
+		return;
+	peer->handshake.run = NULL;
+	dev->mem.free(dev->mem.ctx, peer->active, sizeof(*peer->active));
+	peer->active = NULL;
+}
+
 /* ---- birth and end ---- */
 
 int weft_device_reserve(struct weft_device *dev, size_t peers, size_t allowed_ips)
@@ -130,9 +166,7 @@ int weft_peer_add(struct weft_device *dev, const uint8_t public_key[WEFT_KEY_LEN
 	if (!peer)
 		return -ENOMEM;
 	init_peer(dev, peer, public_key);
-	r = weft_cookie_peer_init(&peer->cookie, dev->crypto, public_key);
-	if (r == 0)
-		r = weft_table_insert(&dev->peers, public_key, peer);
+	r = weft_table_insert(&dev->peers, public_key, peer);
 	if (r < 0) {
 		dev->mem.free(dev->mem.ctx, peer, sizeof(*peer));
 		return r;
@@ -158,6 +192,7 @@ void weft_peer_stop(struct weft_peer *peer, enum weft_drop staged_reason)
 	weft_sessions_clear(&dev->env, &peer->sessions);
 	weft_store64(&peer->handshake_sent_ns, 0);
 	peer->up = false;
+	weft_peer_rest(peer);
 }
 
 void weft_peer_destroy(struct weft_peer *peer)
@@ -205,7 +240,6 @@ void weft_peer_remove(struct weft_device *dev, struct weft_peer *peer)
 		dev->removed_timestamp_nsec = peer->sent_timestamp_nsec;
 	}
 	weft_wipe(&peer->handshake, sizeof(peer->handshake));
-	weft_cookie_peer_clear(&peer->cookie);
 	weft_epoch_retire(&dev->epoch, &peer->retired, reclaim_peer);
 	(void)weft_epoch_reclaim(&dev->epoch);
 	weft_crypto_forget(dev->crypto);

@@ -43,6 +43,15 @@ enum weft_ask {
 	WEFT_ASK_NEW_HANDSHAKE = 32 /* arm the timer */
 };
 
+/*
+ * What a peer has while it has a handshake or a session. A million idle ones do without. Owner: no
+ * worker looks at it.
+ */
+struct weft_active {
+	struct weft_handshake_run run;
+	struct weft_cookie_peer cookie;
+};
+
 struct weft_peer {
 	struct weft_device *dev; /* constant */
 
@@ -68,8 +77,8 @@ struct weft_peer {
 
 	/* Owner. */
 	struct weft_handshake handshake;
-	struct weft_cookie_peer cookie;
-	struct weft_index_entry handshake_entry;
+	struct weft_active *active;              /* NULL: idle */
+	struct weft_index_entry handshake_entry; /* read by workers too */
 	uint32_t handshake_index;
 	bool has_handshake_index;
 	bool up; /* told so by an event */
@@ -86,7 +95,7 @@ struct weft_peer {
 	uint32_t last_handshake_nsec;
 	uint64_t last_handshake_sec;
 	uint64_t endpoint_since_ns;
-	uint64_t initiated, answered, completed, failed, cookies, endpoint_changes;
+	uint32_t initiated, answered, completed, failed, cookies, endpoint_changes;
 };
 
 /* Handshake messages and cookie replies on their way from workers to the owner. */
@@ -193,6 +202,10 @@ void weft_device_wake(struct weft_device *dev);
 void weft_peer_event(struct weft_peer *peer, enum weft_event_type type);
 /* Handshake under way: its index goes out of the table, its secrets are wiped. */
 void weft_peer_clear_handshake(struct weft_peer *peer);
+/* Memory for a handshake, if the peer has none. 0, -ENOMEM or WEFT_E_CRYPTO. */
+WEFT_MUST_CHECK int weft_peer_activate(struct weft_peer *peer);
+/* Gives it back if neither a handshake nor a session needs it. */
+void weft_peer_rest(struct weft_peer *peer);
 /* An authenticated packet came from `from`. */
 void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *from,
 			  uint64_t now_ns);

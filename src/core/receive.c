@@ -41,7 +41,8 @@ static void receive_cookie(struct weft_device *dev, const struct weft_queued *q,
 		weft_drop(dev, WEFT_DROP_RX_NO_INDEX, 1);
 		return;
 	}
-	if (weft_cookie_consume(&entry->peer->cookie, dev->crypto, q->pkt, q->len, now_ns) < 0) {
+	if (!entry->peer->active || weft_cookie_consume(&entry->peer->active->cookie, dev->crypto,
+							q->pkt, q->len, now_ns) < 0) {
 		weft_drop(dev, WEFT_DROP_RX_COOKIE, 1);
 		return;
 	}
@@ -77,7 +78,7 @@ static void authenticated(struct weft_peer *peer, const struct weft_queued *q, u
  * new sessions at once would leave no slot for what is still on its way under the old one.
  */
 struct own_initiation {
-	struct weft_handshake hs;
+	struct weft_handshake_run run;
 	uint32_t index;
 	bool some;
 };
@@ -91,7 +92,7 @@ static void set_aside(struct weft_peer *peer, struct own_initiation *own, uint64
 		    peer->handshake.state == WEFT_HANDSHAKE_CREATED_INITIATION;
 	if (!own->some)
 		return;
-	own->hs = peer->handshake;
+	own->run = *peer->handshake.run;
 	own->index = peer->handshake_index;
 	peer->has_handshake_index = false; /* so that it stays in the table */
 }
@@ -101,9 +102,9 @@ static void put_back(struct weft_peer *peer, struct own_initiation *own)
 	struct weft_handshake *hs = &peer->handshake;
 
 	if (own->some) {
-		hs->ephemeral = own->hs.ephemeral;
-		hs->chain = own->hs.chain;
-		memcpy(hs->hash, own->hs.hash, sizeof(hs->hash));
+		hs->run->ephemeral = own->run.ephemeral;
+		hs->run->chain = own->run.chain;
+		memcpy(hs->run->hash, own->run.hash, sizeof(own->run.hash));
 		hs->state = WEFT_HANDSHAKE_CREATED_INITIATION;
 		peer->handshake_index = own->index;
 		peer->has_handshake_index = true;
@@ -131,9 +132,15 @@ static void receive_initiation(struct weft_device *dev, const struct weft_queued
 		weft_drop(dev, WEFT_DROP_RX_UNKNOWN_PEER, 1);
 		return;
 	}
+	if (weft_peer_activate(peer) < 0) {
+		weft_wipe(&in, sizeof(in));
+		weft_drop(dev, WEFT_DROP_RX_NO_KEYPAIR, 1);
+		return;
+	}
 	set_aside(peer, &own, now_ns);
 	if (weft_noise_accept_initiation(&dev->noise, &peer->handshake, &in, now_ns, &reason) < 0) {
 		put_back(peer, &own);
+		weft_peer_rest(peer); /* anyone who knows a public key can get this far */
 		weft_suspects_note(&dev->suspects, &q->from, now_ns);
 		weft_drop(dev, reason, 1);
 		return;

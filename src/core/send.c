@@ -102,7 +102,7 @@ void weft_send_initiation(struct weft_peer *peer, bool retry, uint64_t now_ns)
 	peer->may_hurry = !peer->hurry;
 	peer->hurry = false;
 	weft_store64(&peer->handshake_sent_ns, now_ns);
-	if (!dev->noise.has_static || new_index(peer) < 0)
+	if (!dev->noise.has_static || weft_peer_activate(peer) < 0 || new_index(peer) < 0)
 		return;
 	new_ephemeral(dev, &ephemeral);
 	next_timestamp(peer, timestamp);
@@ -110,7 +110,8 @@ void weft_send_initiation(struct weft_peer *peer, bool retry, uint64_t now_ns)
 					 peer->handshake_index, pkt);
 	weft_secret_clear(&ephemeral);
 	if (r == 0)
-		r = weft_cookie_add_macs(&peer->cookie, dev->crypto, pkt, sizeof(pkt), now_ns);
+		r = weft_cookie_add_macs(&peer->active->cookie, dev->crypto, pkt, sizeof(pkt),
+					 now_ns);
 	if (r < 0) {
 		weft_peer_clear_handshake(peer);
 		if (r == WEFT_E_CRYPTO)
@@ -142,7 +143,8 @@ void weft_send_response(struct weft_peer *peer, uint64_t now_ns)
 				       peer->handshake_index, pkt);
 	weft_secret_clear(&ephemeral);
 	if (r == 0)
-		r = weft_cookie_add_macs(&peer->cookie, dev->crypto, pkt, sizeof(pkt), now_ns);
+		r = weft_cookie_add_macs(&peer->active->cookie, dev->crypto, pkt, sizeof(pkt),
+					 now_ns);
 	if (r == 0)
 		r = weft_noise_begin_session(&dev->noise, &peer->handshake, &keys);
 	if (r < 0) {

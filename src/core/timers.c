@@ -254,6 +254,7 @@ static void expired_zero_keys(struct weft_peer *peer)
 	if (!weft_timer_armed(&peer->timer[WEFT_TIMER_RETRANSMIT]))
 		weft_peer_clear_handshake(peer);
 	weft_sessions_clear(&peer->dev->env, &peer->sessions);
+	weft_peer_rest(peer);
 	peer->up = false;
 	weft_peer_event(peer, WEFT_EVENT_KEYS_ZEROED);
 }

@@ -19,6 +19,7 @@ struct side {
 	uint8_t public_key[WEFT_KEY_LEN];
 	struct weft_noise noise;
 	struct weft_handshake hs;
+	struct weft_handshake_run run;
 	struct weft_cookie_peer cookie;
 	struct weft_cookie_checker checker;
 	struct weft_keypair keypair;
@@ -61,6 +62,7 @@ static void side_init(struct side *s, unsigned seed)
 static void meet(struct side *s, const struct side *other)
 {
 	weft_handshake_init(&s->hs, other->public_key);
+	s->hs.run = &s->run;
 	memset(s->hs.psk.b, 0x77, sizeof(s->hs.psk.b));
 	ct_secret(&s->hs.psk, sizeof(s->hs.psk));
 	CT_CHECK(!weft_cookie_peer_init(&s->cookie, s->crypto, other->public_key));

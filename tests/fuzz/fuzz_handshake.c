@@ -130,6 +130,7 @@ static void hostile_initiation(struct fuzz_world *w, struct fuzz_input *in)
 	struct fuzz_end *self = fuzz_u8(in) & 1 ? target : insider; /* also with the target's key */
 	uint8_t timestamp[WEFT_TIMESTAMP_LEN], msg[WEFT_MSG_INITIATION_LEN];
 	struct weft_secret ephemeral;
+	struct weft_handshake_run run;
 	struct weft_handshake hs;
 	struct weft_noise noise;
 	uint32_t sender;
@@ -141,6 +142,7 @@ static void hostile_initiation(struct fuzz_world *w, struct fuzz_input *in)
 	FUZZ_CHECK(!weft_noise_init(&noise, self->crypto, fuzz_static_dh, self));
 	weft_noise_set_static(&noise, self->public_key);
 	weft_handshake_init(&hs, target->public_key);
+	hs.run = &run;
 	FUZZ_CHECK(!weft_noise_create_initiation(&noise, &hs, &ephemeral, timestamp, sender, msg));
 	fuzz_set_mac1(target, msg, sizeof(msg));
 	feed_altered(w, in, msg, sizeof(msg));

@@ -37,6 +37,7 @@ struct side {
 	uint8_t public_key[WEFT_KEY_LEN];
 	struct weft_noise noise;
 	struct weft_handshake hs;
+	struct weft_handshake_run run;
 	struct weft_cookie_peer cookie;
 };
 
@@ -60,6 +61,7 @@ static void side_init(struct side *s, const json_t *v, const char *secret, const
 	assert_int_equal(weft_noise_init(&s->noise, s->crypto, static_dh, s), 0);
 	weft_noise_set_static(&s->noise, s->public_key);
 	weft_handshake_init(&s->hs, remote_key);
+	s->hs.run = &s->run;
 	vectors_hex_exact(v, "psk", s->hs.psk.b, WEFT_KEY_LEN);
 	assert_int_equal(weft_cookie_peer_init(&s->cookie, s->crypto, remote_key), 0);
 }
@@ -186,9 +188,9 @@ static void check_handshake(const json_t *v)
 			 WEFT_E_AUTH);
 	resp[50] ^= 1;
 	assert_int_equal(weft_noise_consume_response(&i.noise, &i.hs, resp, sizeof(resp)), 0);
-	assert_memory_equal(i.hs.chain.b, chain, sizeof(chain));
-	assert_memory_equal(i.hs.hash, hash, sizeof(hash));
-	assert_memory_equal(r.hs.chain.b, chain, sizeof(chain));
+	assert_memory_equal(i.run.chain.b, chain, sizeof(chain));
+	assert_memory_equal(i.run.hash, hash, sizeof(hash));
+	assert_memory_equal(r.run.chain.b, chain, sizeof(chain));
 	assert_int_equal(weft_noise_begin_session(&i.noise, &i.hs, &keys_i), 0);
 	assert_int_equal(weft_noise_begin_session(&r.noise, &r.hs, &keys_r), 0);
 	assert_true(keys_i.initiator && !keys_r.initiator);
@@ -196,8 +198,8 @@ static void check_handshake(const json_t *v)
 	assert_memory_equal(keys_i.recv.b, r2i, sizeof(r2i));
 	assert_memory_equal(keys_r.send.b, r2i, sizeof(r2i));
 	assert_memory_equal(keys_r.recv.b, i2r, sizeof(i2r));
-	assert_true(weft_ct_is_zero(i.hs.ephemeral.b, WEFT_KEY_LEN));
-	assert_true(weft_ct_is_zero(i.hs.chain.b, WEFT_KEY_LEN));
+	assert_true(weft_ct_is_zero(i.run.ephemeral.b, WEFT_KEY_LEN));
+	assert_true(weft_ct_is_zero(i.run.chain.b, WEFT_KEY_LEN));
 	assert_int_equal(weft_noise_begin_session(&i.noise, &i.hs, &keys_i), WEFT_E_PROTOCOL);
 
 	check_transport(v, "initiator", &keys_i, &keys_r, i.crypto);
@@ -230,6 +232,7 @@ static void test_weak_key(void **state)
 	(void)state;
 	side_init(&i, v, "init_static", "init_static_pub", "resp_static_pub");
 	weft_handshake_init(&i.hs, zero);
+	i.hs.run = &i.run;
 	assert_int_equal(
 		weft_noise_create_initiation(&i.noise, &i.hs, &i.secret, timestamp, 1, msg),
 		WEFT_E_WEAK_KEY);

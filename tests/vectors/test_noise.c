@@ -17,6 +17,7 @@ struct side {
 	uint8_t public_key[WEFT_KEY_LEN];
 	struct weft_noise noise;
 	struct weft_handshake hs;
+	struct weft_handshake_run run;
 };
 
 static int static_dh(void *ctx, struct weft_secret *ret_shared, const uint8_t point[WEFT_KEY_LEN])
@@ -54,6 +55,7 @@ static void set_peer(struct side *s, const struct side *peer, const json_t *v)
 	const char *psk = json_string_value(json_array_get(json_object_get(v, "init_psks"), 0));
 
 	weft_handshake_init(&s->hs, peer->public_key);
+	s->hs.run = &s->run;
 	assert_non_null(psk);
 	assert_int_equal(vectors_unhex(psk, s->hs.psk.b, WEFT_KEY_LEN), WEFT_KEY_LEN);
 }
@@ -78,11 +80,11 @@ static void consume_first(struct side *r, const json_t *message, const uint8_t *
 					first + 80, len + WEFT_TAG_LEN),
 			 0);
 	assert_memory_equal(payload, want, len);
-	assert_int_equal(weft_hash(r->crypto, r->hs.hash, in.hash, sizeof(in.hash), first + 80,
+	assert_int_equal(weft_hash(r->crypto, r->run.hash, in.hash, sizeof(in.hash), first + 80,
 				   len + WEFT_TAG_LEN),
 			 0);
-	r->hs.chain = in.chain;
-	memcpy(r->hs.remote_ephemeral, in.msg.ephemeral, WEFT_KEY_LEN);
+	r->run.chain = in.chain;
+	memcpy(r->run.remote_ephemeral, in.msg.ephemeral, WEFT_KEY_LEN);
 	r->hs.state = WEFT_HANDSHAKE_CONSUMED_INITIATION;
 }
 
