@@ -67,7 +67,9 @@ static int make_keys(struct weftd *d)
 	setrlimit(RLIMIT_CORE, &none);
 	rc = weft_secmem_adopt_openssl();
 	if (!rc)
-		rc = weft_crypto_init();
+		rc = weft_crypto_init_with(d->opt.crypto);
+	if (rc && d->opt.crypto == WEFT_AEAD_IPSEC_MB)
+		return complain(d, "--crypto ipsec-mb (built in? AVX2?)", rc);
 	if (!rc)
 		rc = weft_crypto_new(&d->crypto);
 	if (!rc)
@@ -278,7 +280,8 @@ static int serve(struct weftd *d, int ready_fd)
 	if (!rc)
 		rc = report_ready(d, ready_fd);
 	if (!rc) {
-		weftd_log(WEFTD_LOG_INFO, "started", "version", WEFT_VERSION, NULL);
+		weftd_log(WEFTD_LOG_INFO, "started", "version", WEFT_VERSION, "crypto",
+			  weft_crypto_aead(), NULL);
 		code = weftd_loop(d);
 		(void)!weftd_notify(d->opt.notify_socket, "STOPPING=1");
 	}

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_LOG_FORMAT = 256, OPT_NO_TUN_OFFLOAD, OPT_NO_UDP_OFFLOAD, OPT_VERSION };
+enum { OPT_CRYPTO = 256, OPT_LOG_FORMAT, OPT_NO_TUN_OFFLOAD, OPT_NO_UDP_OFFLOAD, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{"foreground", no_argument, NULL, 'f'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
+	{"crypto", required_argument, NULL, OPT_CRYPTO},
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"no-tun-offload", no_argument, NULL, OPT_NO_TUN_OFFLOAD},
 	{"no-udp-offload", no_argument, NULL, OPT_NO_UDP_OFFLOAD},
@@ -22,7 +23,8 @@ static const struct option long_options[] = {
 
 const char *weftd_help(void)
 {
-	return "usage: weftd [-f|--foreground] [--log-format text|json] [--no-tun-offload]\n"
+	return "usage: weftd [-f|--foreground] [--crypto LIBRARY] [--log-format text|json] "
+	       "[--no-tun-offload]\n"
 	       "             [--no-udp-offload] IFNAME\n"
 	       "\n"
 	       "Makes the WireGuard interface IFNAME and serves it until it is deleted, its "
@@ -30,6 +32,8 @@ const char *weftd_help(void)
 	       "socket is removed, or SIGTERM or SIGINT arrives. Configure it with weft or wg.\n"
 	       "\n"
 	       "  -f, --foreground        stay in the foreground\n"
+	       "      --crypto LIBRARY    auto (the default), ipsec-mb or openssl: which one "
+	       "encrypts\n"
 	       "      --log-format FORM   text (key=value, the default) or json, one line an "
 	       "event\n"
 	       "      --no-tun-offload    no segmentation offload on the tunnel interface\n"
@@ -91,6 +95,27 @@ static int parse_environment(struct weftd_options *opt, struct weft_diag *diag)
 	return rc ? rc : parse_fd("WG_UAPI_FD", &opt->uapi_fd, diag);
 }
 
+static int take_crypto(struct weftd_options *opt, const char *name, struct weft_diag *diag)
+{
+	static const struct {
+		const char *name;
+		enum weft_aead_choice choice;
+	} known[] = {
+		{"auto", WEFT_AEAD_AUTO},
+		{"ipsec-mb", WEFT_AEAD_IPSEC_MB},
+		{"openssl", WEFT_AEAD_OPENSSL},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(name, known[i].name) == 0) {
+			opt->crypto = known[i].choice;
+			return 0;
+		}
+	}
+	weft_diag_set(diag, 0, 0, "--crypto takes auto, ipsec-mb or openssl, not '%s'", name);
+	return -EINVAL;
+}
+
 /* One option of getopt. Returns 0 or -EINVAL with `diag` filled. */
 static int take_option(struct weftd_options *opt, int c, char **argv, struct weft_diag *diag)
 {
@@ -110,6 +135,8 @@ static int take_option(struct weftd_options *opt, int c, char **argv, struct wef
 	case OPT_NO_UDP_OFFLOAD:
 		opt->udp_offload = false;
 		return 0;
+	case OPT_CRYPTO:
+		return take_crypto(opt, optarg, diag);
 	case OPT_LOG_FORMAT:
 		if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0) {
 			weft_diag_set(diag, 0, 0, "--log-format takes text or json, not '%s'",

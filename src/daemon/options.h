@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "crypto/crypto.h"
 #include "daemon/log.h"
 #include "util/diag.h"
 #include "util/error.h"
@@ -16,6 +17,7 @@ struct weftd_options {
 	bool help, version;
 	bool log_json;
 	bool tun_offload, udp_offload;
+	enum weft_aead_choice crypto;
 	enum weftd_log_level log_level;
 	bool keep_stderr; /* LOG_LEVEL was given: a daemon in the background keeps logging */
 	int tun_fd;       /* WG_TUN_FD, or -1 */

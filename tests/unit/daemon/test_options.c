@@ -55,6 +55,22 @@ static void defaults(void **state)
 	assert_null(opt.notify_socket);
 }
 
+static void crypto(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("wg0", NULL, NULL), 0);
+	assert_int_equal(opt.crypto, WEFT_AEAD_AUTO);
+	assert_int_equal(parse("--crypto", "openssl", "wg0"), 0);
+	assert_int_equal(opt.crypto, WEFT_AEAD_OPENSSL);
+	assert_int_equal(parse("--crypto=ipsec-mb", "wg0", NULL), 0);
+	assert_int_equal(opt.crypto, WEFT_AEAD_IPSEC_MB);
+	assert_int_equal(parse("--crypto", "auto", "wg0"), 0);
+	assert_int_equal(opt.crypto, WEFT_AEAD_AUTO);
+	assert_int_equal(parse("--crypto=OpenSSL", "wg0", NULL), -EINVAL);
+	assert_non_null(strstr(diag.message, "'OpenSSL'"));
+	assert_int_equal(parse("wg0", "--crypto", NULL), -EINVAL);
+}
+
 static void arguments(void **state)
 {
 	(void)state;
@@ -139,6 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(defaults, clean),
+		cmocka_unit_test_setup(crypto, clean),
 		cmocka_unit_test_setup(arguments, clean),
 		cmocka_unit_test_setup(refused, clean),
 		cmocka_unit_test_setup_teardown(environment, clean, clean),
