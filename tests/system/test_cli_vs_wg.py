@@ -172,11 +172,13 @@ def device(request, net):
 
 
 def retry_same(tools, *args, env=None):
-    """As same, once more if a second went by between the two programs."""
-    try:
-        tools.same(*args, env=env)
-    except AssertionError:
-        tools.same(*args, env=env)
+    """As same, a few times more if a second went by between the two programs."""
+    for _ in range(9):
+        try:
+            return tools.same(*args, env=env)
+        except AssertionError:
+            pass
+    return tools.same(*args, env=env)
 
 
 # ---- show and showconf ----

@@ -57,7 +57,7 @@ def demo(*args, **env):
                             env=dict(os.environ, **env, **dict([MARK.split("=")])))
 
 
-def finish(process, timeout=120):
+def finish(process, timeout=240):
     try:
         out, _ = process.communicate(timeout=timeout)
     finally:
@@ -97,11 +97,11 @@ def test_stopped_midway(number, code, moment):
         read_until(process, moment)
         started = time.monotonic()
         process.send_signal(number)
-        got, out = finish(process, 20)
+        got, out = finish(process, 60)
     finally:
         process.kill()
     assert got == code, out
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30
     assert traces() == []
 
 
@@ -110,7 +110,7 @@ def test_kept_entered_and_taken_away():
     assert code == 0, out
     assert "--enter hub" in out
     try:
-        entered = subprocess.run([DEMO, "--enter", "two", "ping", "-c", "1", "-W", "2",
+        entered = subprocess.run([DEMO, "--enter", "two", "ping", "-c", "1", "-W", "15",
                                   "fd08::13"], text=True, capture_output=True, check=False)
         assert entered.returncode == 0, entered.stdout + entered.stderr
         shown = subprocess.run([DEMO, "--enter", "hub", "sh", "-c", "hostname; ip -br link"],
@@ -118,14 +118,14 @@ def test_kept_entered_and_taken_away():
         assert shown.startswith("hub\n") and "wg0" in shown
         assert any("weftd" in trace or "wg0" in trace for trace in traces())
 
-        code, out = finish(demo(), 20)
+        code, out = finish(demo(), 120)
         assert code == 1
         assert "demo-clean" in out, "it says how to remove the one that stands"
     finally:
-        code, out = finish(demo("--clean"), 20)
+        code, out = finish(demo("--clean"), 120)
     assert code == 0, out
     assert traces() == []
-    code, out = finish(demo("--clean"), 20)
+    code, out = finish(demo("--clean"), 120)
     assert code == 0 and "nothing" in out
 
 
@@ -136,7 +136,7 @@ def test_killed_outright_then_cleaned():
     process.wait()
     process.stdout.close()
     assert STATE.exists() and len(traces()) > 3
-    code, out = finish(demo("--clean"), 20)
+    code, out = finish(demo("--clean"), 120)
     assert code == 0, out
     assert traces() == []
 
@@ -146,7 +146,7 @@ def test_a_broken_part_is_named(tmp_path):
     broken = tmp_path / "weftd"
     broken.write_text("#!/bin/sh\necho no such luck >&2\nexit 3\n", encoding="ascii")
     broken.chmod(0o755)
-    code, out = finish(demo(WEFTD=str(broken)), 30)
+    code, out = finish(demo(WEFTD=str(broken)), 120)
     assert code == 1
     assert "weftd on hub does not answer" in out and "no such luck" in out
     assert traces() == []

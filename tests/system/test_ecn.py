@@ -64,11 +64,11 @@ def test_decapsulation(bench, source):
         p.send(p.session.data(traffic.echo_request(source, to, payload=mark,
                                                    tos=0xb8 | inner)))
         if want is None:
-            wait.until(lambda: t.w.counter("rx_ecn") == before + 1, "the drop is counted", 5)
+            wait.until(lambda: t.w.counter("rx_ecn") == before + 1, "the drop is counted")
             assert not [x for x in inside.packets if mark in x.data]
         else:
             got = wait.until(lambda: [x for x in inside.packets if mark in x.data
-                                      and not x.outgoing], f"inner {inner} outer {outer}", 5)[0]
+                                      and not x.outgoing], f"inner {inner} outer {outer}")[0]
             assert got.tos == 0xb8 | want, (inner, outer, got.tos)
             if got.src == "10.99.0.1":
                 assert traffic.checksum(got.data[:20]) == 0, "the header's checksum"

@@ -63,12 +63,12 @@ def test_honest_peers_under_flood(field, known):
     wc = f.client(f.c, 2)
     traffic.until_reaches(f.c, "10.99.0.1")
     stream = traffic.Tcp(f.c, f.s, "10.99.0.1", 1 << 40)
-    wait.until(lambda: stream.received > 4 << 20, "the stream runs", 20)
+    wait.until(lambda: stream.received > 4 << 20, "the stream runs")
     results = []
-    # other tests share the machine: what counts is one undisturbed measurement of three
-    for attempt in range(3):
+    # other tests share the machine: what counts is one undisturbed measurement of five
+    for attempt in range(5):
         calm = stream.rate(2)
-        flood = f.flood(20, known=wc.key.public if known else None)
+        flood = f.flood(90, known=wc.key.public if known else None)
         time.sleep(1)
         newcomer = f.client(f.x, 4 + attempt) if attempt == 0 else newcomer
         if attempt:  # forget the session
@@ -115,55 +115,53 @@ def sealed_cookie_mode(f):
 def test_cookie_mode(field):
     """Under load a cookie is asked for; it binds address and port; later none is needed."""
     f = field
-    flood = f.flood(20, rate=40000)
-    wait.until(lambda: sealed_cookie_mode(f), "cookie mode is entered", 8)
+    flood = f.flood(300, rate=40000)
+    wait.until(lambda: sealed_cookie_mode(f), "cookie mode is entered")
     p = noise.Peer(f.x, ("192.0.2.1", 51820), remote_public=f.ws.key.public,
                    bind=("192.0.2.4", 0))
     f.ws.peer(p.key, ["10.99.0.4/32"])
-    h = p.handshake()
+    own, other = p.sock, f.x.socket(bind=("192.0.2.4", 0))
 
-    def ask(sock, handshake):
-        """First answer to an initiation that is sent until there is one: 2 or 3."""
+    def ask(sock, cookie=None):
+        """A handshake and the answer to it, a response or a cookie; asked until there is one."""
         p.sock = sock
-        for _ in range(20):
-            p.send(handshake.initiation())
-            message = p.receive(timeout=0.3)
-            if message is not None:
-                return message
+        for _ in range(60):
+            h = p.handshake()
+            h.cookie = cookie
+            p.send(h.initiation())
+            end = time.monotonic() + 1
+            while (message := p.receive(timeout=max(end - time.monotonic(), 0.001))) is not None:
+                at = 4 if message[0] == noise.COOKIE else 8
+                if message[at:at + 4] == h.index.to_bytes(4, "little"):
+                    return h, message
         pytest.fail("no answer at all")
 
+    def refused(sock, cookie):
+        # a flood that is held up for a moment is none, and then everybody is answered: so often
+        return any(ask(sock, cookie)[1][0] == noise.COOKIE for _ in range(20))
+
     def fresh_cookie():
-        h.cookie = None
-        for _ in range(10):
-            message = ask(own, h)
+        for _ in range(20):
+            h, message = ask(own)
             if message[0] == noise.COOKIE:
                 return h.read_cookie(message)
         pytest.fail("not under load any more")
-    own, other = p.sock, f.x.socket(bind=("192.0.2.4", 0))
     cookie = fresh_cookie()
-    # from another port of the same address that cookie is worth nothing
-    message = ask(other, h)
-    if flood.poll() is None and sealed_cookie_mode(f):
-        assert message[0] == noise.COOKIE, "a cookie of another port was taken"
-    # from its own it is
-    h.cookie = cookie
-    message = ask(own, h)
+    assert refused(other, cookie), "a cookie of another port was taken"
+    # from its own it is worth something
+    h, message = ask(own, cookie)
     assert message[0] == noise.RESPONSE
     p.session = h.read_response(message)
     p.send(p.session.data())
-    # a wrong mac2 is as good as none
-    h.cookie = bytes(16)
-    message = ask(own, h)
-    assert message[0] == noise.COOKIE or flood.poll() is not None
+    assert refused(own, bytes(16)), "a wrong mac2 was taken"
+    assert flood.poll() is None, "the flood ended before the measurement: the tool is wrong"
     flood.terminate()
     flood.communicate(timeout=30)
     if f.ws.counts:
         assert f.ws.counter("under_load_ns") > 0 and f.ws.counter("cookies_sent") > 0
     # and it ends: within seconds handshakes are answered at once
-    wait.until(lambda: not sealed_cookie_mode(f), "cookie mode is left", 10)
-    h.cookie = None
-    time.sleep(0.1)
-    assert ask(own, h)[0] == noise.RESPONSE
+    wait.until(lambda: ask(own)[1][0] == noise.RESPONSE, "cookie mode is left")
+    wait.until(lambda: not sealed_cookie_mode(f), "for everybody")
 
 
 def test_rate_limit_per_source(bench):
@@ -173,14 +171,12 @@ def test_rate_limit_per_source(bench):
     noisy = noise.Peer(t.x, ("192.0.2.2", 51820), remote_public=t.w.key.public,
                        bind=("192.0.2.200", 0))
     for _ in range(400):
-        noisy.send(noisy.handshake().initiation(ephemeral=noisy.key))
+        noisy.send(noisy.handshake().initiation(ephemeral=noisy.key), at_once=True)
     if t.w.counts:
         wait.until(lambda: t.w.counter("rx_ratelimit") + t.w.counter("rx_unknown_peer") +
                    t.w.counter("rx_cookie_sent") >= 400, "all are counted")
     p = t.peer("10.99.0.1/32", connect=False)
-    begin = time.monotonic()
-    p.connect()
-    assert time.monotonic() - begin < 2
+    p.connect(tries=2, timeout=30)  # at the first, or the second if that is to show a cookie
     assert t.echo(p)
 
 

@@ -43,10 +43,16 @@ def test_twenty_thousand_peers(bench, record_property):
     keys = [os.urandom(32).hex() for _ in range(20000)]
     figures = {}
 
+    def cpu_s():
+        with open(f"/proc/{t.w.proc.pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def timed(name, what):
-        begin = time.monotonic()
+        begin, cpu = time.monotonic(), cpu_s()
         result = what()
         figures[name] = round(time.monotonic() - begin, 3)
+        figures[name + "_cpu"] = round(cpu_s() - cpu, 3)
         record_property(name, figures[name])
         return result
     assert timed("set_s", lambda: t.w.uapi(request(keys, replace=False), 120)) == "errno=0\n"
@@ -63,8 +69,9 @@ def test_twenty_thousand_peers(bench, record_property):
         figures["peak_kB"] = int([x for x in f if x.startswith("VmHWM")][0].split()[1])
     print(figures)
     if DUT == "weftd":
-        assert min(figures[f"get_{n}_s"] for n in range(3)) < 3
-        assert figures["set_s"] < 20
+        # what the daemon itself has worked: how long it took depends on who else did
+        assert min(figures[f"get_{n}_s_cpu"] for n in range(3)) < 3
+        assert figures["set_s_cpu"] < 20
         assert figures["peak_kB"] < 1 << 20
 
 

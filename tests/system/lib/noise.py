@@ -296,9 +296,9 @@ class Peer:
                     return h, message
         raise AssertionError("no handshake response")
 
-    def connect(self, confirm=True):
+    def connect(self, confirm=True, **kwargs):
         """A handshake as the initiator, a cookie answered if there is one."""
-        h, response = self.ask()
+        h, response = self.ask(**kwargs)
         self.session = h.read_response(response)
         if confirm:
             self.send(self.session.data())
