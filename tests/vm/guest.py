@@ -180,7 +180,7 @@ class Guest:
             initramfs = tmp / "initramfs.gz"
             build_initramfs(tree, initramfs)
             kernel = next((tree / "boot").glob("vmlinuz-*"))
-            self._boot(kernel, initramfs, 120)
+            self._boot(kernel, initramfs, 300)
             return self
         except BaseException:
             self.__exit__()
@@ -216,7 +216,7 @@ class Guest:
         # pylint: disable=consider-using-with
         self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, start_new_session=True)
-        listener.settimeout(20)
+        listener.settimeout(60)
         with listener:
             try:
                 self._sock, _ = listener.accept()
@@ -265,7 +265,7 @@ class Guest:
                 raise GuestError(f"guest {why}\nconsole:\n{self.console()[-3000:]}")
             self._buf += data
 
-    def run(self, script, timeout=20, check=True):
+    def run(self, script, timeout=60, check=True):
         """Runs a shell script in the guest; returns its exit code and output (both streams)."""
         self._id += 1
         # /bin/ip is iproute2's; without the function busybox would take its own

@@ -153,7 +153,7 @@ def test_tcp_carries_the_content_both_ways(tunnel, outer, inner):
     thread.start()
     try:
         out = lab.guest.run(f"wget -q -O /tmp/index http://{host}:8080/ && sha256sum /tmp/index",
-                            timeout=60).out
+                            timeout=180).out
     finally:
         server.shutdown()
         thread.join()
@@ -164,7 +164,7 @@ def test_tcp_carries_the_content_both_ways(tunnel, outer, inner):
                   "httpd -p 8081 -h /tmp/www")
     try:
         # the content comes back as it went
-        got = lab.host(f"wget -q -O - http://{guest}:8081/data | sha256sum", timeout=60).stdout
+        got = lab.host(f"wget -q -O - http://{guest}:8081/data | sha256sum", timeout=180).stdout
     finally:
         lab.guest.run("killall httpd; rm -r /tmp/www")
     assert hashlib.sha256(content).hexdigest() in got
@@ -214,7 +214,7 @@ def test_preshared_key_right_changed_and_wrong(tunnel):
     # right again: it heals by itself (a handshake is tried again after 5 s)
     set_psk("host", changed)
     wait_for("a session with the right key again",
-             lambda: tunnel.ping_from_guest(count=1, check=False), timeout=15)
+             lambda: tunnel.ping_from_guest(count=1, check=False))
     tunnel.ping_both_ways()
 
 
@@ -317,12 +317,16 @@ def test_persistent_keepalives(tunnels):
     # it begins a session by itself, without any data
     wait_for("a session by the kernel's keepalive", lambda: all(from_guest.handshakes()))
     wait_for("a session by weftd's keepalive", lambda: all(from_host.handshakes()))
+    begin = time.monotonic()
     first = from_guest.host_peer().rx, from_host.guest_peer().rx
-    time.sleep(4)
-    grown = from_guest.host_peer().rx - first[0], from_host.guest_peer().rx - first[1]
-    for name, value in zip(("kernel's", "weftd's"), grown):
+
+    def grown():
+        return from_guest.host_peer().rx - first[0], from_host.guest_peer().rx - first[1]
+    wait_for("three keepalives each", lambda: min(grown()) >= 3 * KEEPALIVE_BYTES)
+    for name, value in zip(("kernel's", "weftd's"), grown()):
+        took = time.monotonic() - begin
         assert value % KEEPALIVE_BYTES == 0, f"{name}: {value} bytes, not keepalives alone"
-        assert 3 <= value // KEEPALIVE_BYTES <= 6, f"{name}: {value} bytes in 4 s"
+        assert value // KEEPALIVE_BYTES <= took + 2, f"{name}: {value} bytes in {took:.1f} s"
 
 
 def test_passive_keepalives(tunnels):
@@ -345,17 +349,21 @@ def test_passive_keepalives(tunnels):
     def pass_time_until(seconds):
         time.sleep(max(0, seconds - (time.monotonic() - sent)))
 
+    def grown():
+        return to_weftd.guest_peer().rx - first[0], to_kernel.host_peer().rx - first[1]
     pass_time_until(PASSIVE_KEEPALIVE_S - 1.5)
-    assert (to_weftd.guest_peer().rx, to_kernel.host_peer().rx) == first, "too early"
+    early = grown()
+    if time.monotonic() - sent < PASSIVE_KEEPALIVE_S:  # else it was read too late to say anything
+        assert early == (0, 0), "too early"
+    wait_for("a keepalive from each", lambda: min(grown()) > 0)
     pass_time_until(PASSIVE_KEEPALIVE_S + 3)
-    grown = to_weftd.guest_peer().rx - first[0], to_kernel.host_peer().rx - first[1]
-    assert grown == (KEEPALIVE_BYTES, KEEPALIVE_BYTES), "(weftd's, kernel's)"
+    assert grown() == (KEEPALIVE_BYTES, KEEPALIVE_BYTES), "(weftd's, kernel's)"
 
 
 # ---- the protocol's own rekey
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_rekey_after_two_minutes_loses_nothing(long_lived):
     for lived in long_lived:
         tunnel = lived.tunnel
@@ -364,10 +372,10 @@ def test_rekey_after_two_minutes_loses_nothing(long_lived):
             now = tunnel.handshakes()
             return all(n > began + 10 for n in now) and now
 
-        now = wait_for(f"a rekey of {tunnel.host_if}", second_handshake, timeout=140, step=1)
+        now = wait_for(f"a rekey of {tunnel.host_if}", second_handshake, timeout=180, step=1)
         # not before its time, and not late (both clocks tell whole seconds, and start apart)
         assert all(n - lived.began >= REKEY_AFTER_S - 3 for n in now), (lived.began, now)
-        assert all(time.time() - n <= REKEY_AFTER_S + 10 for n in now), (time.time(), now)
+        assert all(time.time() - n <= REKEY_AFTER_S + 30 for n in now), (time.time(), now)
         tunnel.ping_both_ways()
         assert lived.lost_pings() == [], tunnel.host_if
 
@@ -377,7 +385,7 @@ def test_rekey_after_two_minutes_loses_nothing(long_lived):
 def follow_handshake_under_load(watcher, initiator_port, responder_port):
     """Sees on the wire: a cookie reply, then an initiation that uses it, then the response."""
     awaited = ["cookie reply", "initiation with mac2", "response"]
-    deadline = time.monotonic() + 45
+    deadline = time.monotonic() + 120
     while awaited and time.monotonic() < deadline:
         for source, target, message in watcher.messages():
             if (source, target) == (responder_port, initiator_port):
@@ -390,7 +398,7 @@ def follow_handshake_under_load(watcher, initiator_port, responder_port):
             if awaited and seen == awaited[0]:
                 awaited.pop(0)
         time.sleep(0.05)
-    assert not awaited, f"not seen within 45 s: {', '.join(awaited)}"
+    assert not awaited, f"not seen within 120 s: {', '.join(awaited)}"
 
 
 def flooded(lab, address, port, public_key, per_second, source="10.99.0.50"):
@@ -412,7 +420,7 @@ def test_weftd_uses_the_kernels_cookie(tunnel):
         with flooded(lab, "10.99.0.2", tunnel.guest_port, tunnel.guest_public, 3000):
             time.sleep(1)
             tunnel.host_knows_guest()
-            ping = lab.popen(["ping", "-q", "-c", "45", tunnel.guest4], stdout=subprocess.DEVNULL)
+            ping = lab.popen(["ping", "-q", "-c", "120", tunnel.guest4], stdout=subprocess.DEVNULL)
             try:
                 follow_handshake_under_load(watcher, tunnel.host_port, tunnel.guest_port)
             finally:
@@ -430,7 +438,7 @@ def test_the_kernel_uses_weftds_cookie(tunnel):
         with flooded(lab, "127.0.0.1", tunnel.host_port, tunnel.host_public, 50000, "many"):
             time.sleep(1)
             tunnel.guest_knows_host()
-            lab.guest.run(f"ping -c 45 {tunnel.host4} >/dev/null 2>&1 &")
+            lab.guest.run(f"ping -c 120 {tunnel.host4} >/dev/null 2>&1 &")
             try:
                 follow_handshake_under_load(watcher, tunnel.guest_port, tunnel.host_port)
             finally:
