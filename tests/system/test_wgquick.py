@@ -135,8 +135,12 @@ def test_full_tunnel(world, endpoint):
     seen = traffic.Capture(w.i, "eth0")
     traffic.until_reaches(w.a, "203.0.113.1")
     traffic.until_reaches(w.a, "2001:db8:3::1")
-    pings = [x for x in seen.packets if not x.outgoing and x.payload[:1] in (b"\x08", b"\x80")]
-    assert {x.src for x in pings} == {"198.51.100.1", "2001:db8:2::1"}, pings
+
+    def pinged_from():
+        return {x.src for x in list(seen.packets)
+                if not x.outgoing and x.payload[:1] in (b"\x08", b"\x80")}
+    wait.until(lambda: len(pinged_from()) >= 2, "the pings are seen")
+    assert pinged_from() == {"198.51.100.1", "2001:db8:2::1"}
     got = traffic.ping(w.a, "203.0.113.1", count=10)
     assert got.loss == 0
     traffic.tcp(w.a, w.i, "203.0.113.1", 8 << 20)
