@@ -122,6 +122,11 @@ def subjects(build, go, quick):
         raise BenchError(f"no {weftd}: build it (make build), or set WEFT_BUILD")
     out = [Subject("veth")] if not quick else []
     out += [Subject("wireguard-go", [str(go)]), Subject("weftd", [str(weftd)])]
+    can = world.run(str(weftd), "--help", check=False)
+    if "--crypto" in can and not quick:
+        out.append(Subject("weftd-openssl", [str(weftd), "--crypto", "openssl"]))
+    if "--relay" in can and not quick:
+        out.append(Subject("weftd-relay", [str(weftd)], hub_args=["--relay", "fast"]))
     boringtun = world.which("boringtun-cli")
     if boringtun and not quick:
         out.append(Subject("boringtun", [boringtun, "--disable-drop-privileges"],
@@ -129,14 +134,37 @@ def subjects(build, go, quick):
     return out
 
 
-def program(name, build, seconds):
+class Alone(world.World):
+    """One daemon that says what it is."""
+
+    def build(self):
+        p = self.start(*self.subject.daemon, "-f", f"{self.tag}w", ns=self.namespace(), text=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                       env={**os.environ, "LOG_LEVEL": "info"})
+        first = p.stderr.readline()
+        p.stderr.close()
+        self.said = dict(w.split("=", 1) for w in first.split() if "=" in w)
+
+
+def weftd_version(weftd):
+    """Version, commit and cipher library of weftd, as far as it and git say."""
+    out = [world.run(str(weftd), "--version", check=False).strip().removeprefix("weftd ")]
+    commit = world.run("git", "-C", str(TOP), "describe", "--always", "--dirty", check=False).strip()
+    out += [commit] if commit else []
+    with Alone(Subject("weftd", [str(weftd)])) as w:
+        if "crypto" in w.said:
+            out.append(f"AEAD by {w.said['crypto']}")
+    return ", ".join(out)
+
+
+def program(name, build, seconds, *args):
     """The JSON of one of the programs beside this one (scale.py, handshakes.py), or None."""
     script, out = HERE / name, TOP / "build/bench" / f"{Path(name).stem}.json"
     if not script.exists():
         return None
     say(f"running {name}")
     out.unlink(missing_ok=True)
-    p = subprocess.run([sys.executable, str(script), "--json", str(out)], timeout=seconds,
+    p = subprocess.run([sys.executable, str(script), "--json", str(out), *args], timeout=seconds,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                        env={**os.environ, "WEFT_BUILD": str(build)})
     if p.returncode or not out.exists():
@@ -219,8 +247,7 @@ def bench(a, argv):
               "command": shlex.join(["tests/bench/bench.py", *argv]), "rounds": a.rounds,
               "seconds": load.seconds, "load_average": load1,
               "versions": {"wireguard-go": version,
-                           "weftd": world.run(str(build / "src/daemon/weftd"), "--version",
-                                              check=False).strip()},
+                           "weftd": weftd_version(build / "src/daemon/weftd")},
               "runs": []}
     began = time.monotonic()
     clean = r = 0
@@ -236,26 +263,25 @@ def bench(a, argv):
         (a.out / "quick").mkdir(parents=True, exist_ok=True)
         print(report.write(result, a.out / "quick"), end="")
         return quick_verdict(result, a.update) if not a.subjects else 0
-    extra(result, a, build)
+    extra(result, a, build, go)
     print(report.write(result, a.out), end="")
     say(f"took {time.monotonic() - began:.0f} s; results are in {a.out}")
     return 0
 
 
-def extra(result, a, build):
+def extra(result, a, build, go):
     """Figures of the programs beside this one, in their own terms and as rows of the table."""
     for name, limit in (("handshakes", 240), ("scale", 600)):
         if name not in a.only:
             continue
         try:
-            got = program(f"{name}.py", build, limit)
+            got = program(f"{name}.py", build, limit, "--wireguard-go", str(go))
         except (subprocess.TimeoutExpired, ValueError) as e:
             say(f"{name}.py: {e}")
             continue
         if got:
             result[name] = got
-            # {"figures": {subject: {measure: figure}}} of either becomes part of the table
-            for subject, figures in got.get("figures", {}).items():
+            for subject, figures in report.figures_of(name, got).items():
                 result["runs"].append({"round": 0, "subject": subject, "figures": figures})
 
 
@@ -264,16 +290,18 @@ def main(argv):
     if os.geteuid():
         say("needs root, for network namespaces")
         return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    for number in world.SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
         return bench(a, argv)
     except BenchError as e:
         say(str(e))
         return 1
     except KeyboardInterrupt:
-        say("interrupted: everything was taken down")
+        say("interrupted: everything is taken down")
         return 130
+    finally:
+        world.World.close_all()
 
 
 if __name__ == "__main__":

@@ -196,19 +196,31 @@ def about(result):
     return "\n".join(out) + "\n"
 
 
+SCALE = {"peers": "peers", "load_s": "load, s", "bytes_a_peer": "bytes a peer",
+         "high_water_kB": "at most, kB", "add_ms": "add one, ms", "change_ms": "change one, ms",
+         "remove_ms": "remove one, ms", "wg_show_s": "`wg show`, s", "weft_show_s": "`weft show`, s",
+         "idle_cpu_s": "CPU, idle, s"}
+
+
 def scale_table(result):
     """Markdown of scale.py's figures, if they are there: a line a daemon and number of peers."""
-    lines = (result.get("scale") or {}).get("rows") or []
-    if not lines:
+    out = []
+    for subject, lines in (result.get("scale") or {}).items():
+        for x in lines:
+            out.append(f"| {subject} | " + " | ".join(
+                f"{x[k]:,}" if isinstance(x.get(k), int) else number(x.get(k)) for k in SCALE) + " |")
+    if not out:
         return ""
-    keys = list(dict.fromkeys(k for x in lines for k in x))
-    out = ["", "| " + " | ".join(k.replace("_", " ") for k in keys) + " |",
-           "|" + " ---: |" * len(keys)]
-    for x in lines:
-        out.append("| " + " | ".join(
-            f"{x[k]:,}" if isinstance(x.get(k), int) else number(x[k])
-            if isinstance(x.get(k), float) else str(x.get(k, "-")) for k in keys) + " |")
-    return "\n".join(out) + "\n"
+    head = ["", "| | " + " | ".join(SCALE.values()) + " |", "| --- |" + " ---: |" * len(SCALE)]
+    return "\n".join(head + out) + "\n"
+
+
+def figures_of(program, got):
+    """{subject: {measure: figure}}: what of a program's JSON is a row of the table."""
+    if program == "scale":
+        return {subject: {"idle_peer_bytes": lines[-1]["bytes_a_peer"]}
+                for subject, lines in got.items() if lines and lines[-1]["peers"] >= 1000}
+    return got.get("figures", {})
 
 
 def markdown(result):

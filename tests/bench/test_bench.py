@@ -183,12 +183,13 @@ def test_results_are_written(tmp_path):
         assert len(bars) == 1 + 4
 
 
-def test_scale_rows_become_a_table(tmp_path):
-    result = result_of([run_of("weftd", tcp1=1.0)])
-    result["scale"] = {"rows": [{"daemon": "weftd", "peers": 1000000, "load_s": 4.25},
-                                {"daemon": "wireguard-go", "peers": 1000}]}
-    text = report.markdown(result)
-    assert "| weftd | 1,000,000 | 4.25 |" in text and "| wireguard-go | 1,000 | - |" in text
+def test_scale_figures_become_a_table_and_a_row():
+    scale = {"weftd": [{"peers": 1, "bytes_a_peer": 9e9, "load_s": 0.01},
+                       {"peers": 1000000, "bytes_a_peer": 700.5, "load_s": 4.25}],
+             "wireguard-go": [{"peers": 1, "bytes_a_peer": 9e9}]}
+    text = report.markdown({**result_of([run_of("weftd", tcp1=1.0)]), "scale": scale})
+    assert "| weftd | 1,000,000 | 4.25 | 700 |" in text and "| wireguard-go | 1 | - |" in text
+    assert report.figures_of("scale", scale) == {"weftd": {"idle_peer_bytes": 700.5}}
 
 
 def test_a_page_gets_the_figures_and_keeps_the_rest():
@@ -317,7 +318,8 @@ def test_a_run_leaves_nothing_behind(smoke):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_an_interrupted_run_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize("later", [0, 0.4, 2])
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path, later):
     p = start(tmp_path, "--seconds", "60", "--only", "tcp", "--subjects", "weftd")
     try:
         for _ in range(600):
@@ -326,6 +328,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path):
             assert p.poll() is None
             time.sleep(0.1)
         assert namespaces(p)
+        time.sleep(later)
         p.terminate()
         _, err = p.communicate(timeout=60)
     finally:

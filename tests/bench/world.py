@@ -4,8 +4,10 @@
 A Pair is two hosts on a wire with a tunnel between them; a Hub is two spokes and the hub that
 forwards between them. Both clean up after themselves in close(), whatever happened.
 """
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ HZ = os.sysconf("SC_CLK_TCK")
 OFFLOADS = ("tso", "gso", "gro", "tx", "rx", "tx-udp-segmentation", "sg")
 INNER = "10.8.0"
 PORT = "51820"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class BenchError(Exception):
@@ -28,9 +31,7 @@ class Subject:
     name: str
     daemon: list = None
     env: dict = field(default_factory=dict)
-    args: list = field(default_factory=list)  # after the interface's name
-    # commands to run on a hub once it is configured; {if} stands for its interface
-    hub_setup: list = field(default_factory=list)
+    hub_args: list = field(default_factory=list)  # for the daemon on a hub alone
 
 
 def run(*argv, ns=None, stdin=None, timeout=60, check=True):
@@ -47,12 +48,28 @@ def run(*argv, ns=None, stdin=None, timeout=60, check=True):
     return p.stdout
 
 
+@contextlib.contextmanager
+def undisturbed():
+    """Holds signals back until what must not be left half done is done."""
+    came = []
+    before = {n: signal.signal(n, lambda *_: came.append(1)) for n in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 class World:
     """Namespaces and processes that end with it."""
     count = 0
+    standing = []
 
     def __init__(self, subject):
         World.count += 1
+        World.standing.append(self)
         self.tag = f"wb{os.getpid()}"
         self.subject = subject
         self.spaces = []
@@ -62,7 +79,8 @@ class World:
     def namespace(self):
         name = f"{self.tag}n{World.count}{chr(ord('a') + len(self.spaces))}"
         self.spaces.append(name)
-        run("ip", "netns", "add", name)
+        with undisturbed():
+            run("ip", "netns", "add", name)
         run("ip", "link", "set", "lo", "up", ns=name)
         return name
 
@@ -76,8 +94,9 @@ class World:
         return ends
 
     def start(self, *argv, ns, **kw):
-        p = subprocess.Popen(["ip", "netns", "exec", ns, *argv], stdin=subprocess.DEVNULL, **kw)
-        self.procs.append(p)
+        with undisturbed():
+            p = subprocess.Popen(["ip", "netns", "exec", ns, *argv], stdin=subprocess.DEVNULL, **kw)
+            self.procs.append(p)
         return p
 
     def stop(self, p):
@@ -91,12 +110,11 @@ class World:
             p.wait()
         self.procs.remove(p)
 
-    def daemon(self, ns):
+    def daemon(self, ns, *args):
         """Starts the subject's daemon. Returns its interface's name."""
         name = f"{self.tag}w{len(self.daemons)}"
         log = subprocess.DEVNULL
-        p = self.start(*self.subject.daemon, "-f", name, *self.subject.args, ns=ns, stdout=log,
-                       stderr=log, env={**os.environ, "LOG_LEVEL": "error", **self.subject.env})
+        p = self.start(*self.subject.daemon, *args, "-f", name, ns=ns, stdout=log, stderr=log, env={**os.environ, "LOG_LEVEL": "error", **self.subject.env})
         deadline = time.monotonic() + 20
         while subprocess.run(["wg", "show", name], capture_output=True).returncode:
             if time.monotonic() > deadline or p.poll() is not None:
@@ -132,6 +150,11 @@ class World:
             raise BenchError(f"the offloads of {device} cannot be switched off")
 
     def close(self):
+        """Takes everything down. A signal waits until that is done."""
+        with undisturbed():
+            self.take_down()
+
+    def take_down(self):
         for p in reversed(self.procs):
             try:
                 p.terminate()
@@ -142,6 +165,13 @@ class World:
         for ns in self.spaces:
             subprocess.run(["ip", "netns", "del", ns], capture_output=True)
         self.spaces, self.procs, self.daemons = [], [], []
+        if self in World.standing:
+            World.standing.remove(self)
+
+    @staticmethod
+    def close_all():
+        for w in list(World.standing):
+            w.close()
 
     def __enter__(self):
         try:
@@ -201,12 +231,10 @@ class Hub(World):
 
     def tunnels(self):
         keys, publics = keypairs(3)
-        hub = self.daemon(self.hub)
+        hub = self.daemon(self.hub, *self.subject.hub_args)
         self.configure(hub, keys[0], [(publics[1], f"{INNER}.2/32", None),
                                       (publics[2], f"{INNER}.3/32", None)])
         self.address(self.hub, hub, 1)
-        for command in self.subject.hub_setup:
-            run(*(w.replace("{if}", hub) for w in command), ns=self.hub)
         for i, (ns, net) in enumerate(((self.a, "10.9.1"), (self.b, "10.9.2"))):
             name = self.daemon(ns)
             self.configure(name, keys[i + 1], [
