@@ -114,10 +114,8 @@ static void cb_event(void *ctx, const struct weft_event *event)
 {
 	struct weftd *d = ctx;
 
-	if (event->type == WEFT_EVENT_KEYS_ZEROED) {
-		weftd_worker_kick(&d->tx, true);
-		weftd_worker_kick(&d->rx, true);
-	}
+	if (event->type == WEFT_EVENT_KEYS_ZEROED)
+		weftd_workers_forget(d);
 	if ((size_t)event->type < sizeof(event_names) / sizeof(event_names[0]))
 		weftd_log_peer(event_names[event->type].level, event->type,
 			       event_names[event->type].name, event->peer, &event->endpoint);

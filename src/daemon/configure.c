@@ -430,8 +430,7 @@ static int commit(struct weftd *d, struct plan *plan)
 		weftd_log(WEFTD_LOG_ERROR, "set_failed_midway", "reason", weft_strerror(rc), NULL);
 	weftd_endpoints_changed(d);
 	/* removed peers' keys must not stay in the workers' library contexts */
-	weftd_worker_kick(&d->tx, true);
-	weftd_worker_kick(&d->rx, true);
+	weftd_workers_forget(d);
 	return rc;
 }
 

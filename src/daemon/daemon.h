@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weftd from the inside: one interface, three threads.
+ * weftd from the inside: one interface, an owner, and threads that move data.
  *
- *     tx     TUN -> split -> seal -> UDP trains
- *     rx     UDP trains -> open -> coalesce -> TUN
+ *     tx     TUN queue -> split -> seal -> UDP trains; one for each queue
+ *     rx     UDP trains -> open -> coalesce -> TUN; the first one receives, and the others, if
+ *            there are any, open what it has no time for (pipeline.h)
  *     owner  handshakes, timers, configuration, link events, signals
  *
  * Who touches what is said at each field. The data threads never wait for the owner: they share
@@ -25,12 +26,16 @@
 #include "core/worker.h"
 #include "crypto/crypto.h"
 #include "daemon/options.h"
+#include "daemon/threads.h"
 #include "linux/link.h"
 #include "linux/tun.h"
 #include "linux/udp.h"
 
-#define WEFTD_MAX_WORKERS       2
-#define WEFTD_HANDSHAKE_QUEUE   4096       /* packets, as the kernel's */
+#define WEFTD_MAX_TX            (WEFTD_MAX_THREADS / 2)
+#define WEFTD_MAX_RX            (WEFTD_MAX_THREADS - WEFTD_MAX_TX)
+#define WEFTD_MAX_WORKERS       (WEFTD_MAX_THREADS + 1) /* and the delivery */
+#define WEFTD_RX_SLOTS          32   /* of 64 KiB: trains received and not yet delivered, at most */
+#define WEFTD_HANDSHAKE_QUEUE   4096 /* packets, as the kernel's */
 #define WEFTD_STAGE_BYTES       (8u << 20) /* all packets that wait for handshakes */
 #define WEFTD_RATELIMIT_ENTRIES 8192       /* source addresses */
 #define WEFTD_HANDSHAKE_SLICE   16         /* handshakes between looks at other work */
@@ -49,6 +54,8 @@ struct weftd;
 struct weftd_worker {
 	struct weftd *d;
 	struct weft_worker *w;
+	unsigned number;      /* among those of its kind */
+	struct weft_tun *tun; /* tx: its queue */
 	pthread_t thread;
 	bool started;
 	void *stack;
@@ -64,10 +71,13 @@ struct weftd_route {
 };
 
 struct weftd {
-	struct weftd_options opt; /* constant after start */
-	struct weft_tun tun;      /* constant after start */
-	struct weft_device *dev;  /* see core */
-	struct weftd_worker tx, rx;
+	struct weftd_options opt;                      /* constant after start */
+	struct weft_tun tun;                           /* constant after start */
+	struct weft_device *dev;                       /* see core */
+	struct weft_tun more_queues[WEFTD_MAX_TX - 1]; /* beside that of `tun` */
+	struct weftd_worker tx[WEFTD_MAX_TX], rx[WEFTD_MAX_RX];
+	unsigned n_tx, n_rx;        /* constant after start */
+	struct weftd_receiver *rcv; /* rx.c */
 
 	/* sockets: written by the owner under the write lock; NULL while down */
 	pthread_rwlock_t udp_lock;
@@ -169,20 +179,23 @@ int weftd_configure_get(void *ctx, struct weft_text *out);
 int weftd_configure_set(void *ctx, const struct weft_conf_device *change);
 
 /* ---- tx.c, rx.c ---- */
-WEFT_MUST_CHECK int weftd_tx_init(struct weftd *d); /* buffers; 0 or -ENOMEM */
-WEFT_MUST_CHECK int weftd_rx_init(struct weftd *d);
-void weftd_tx_fini(struct weftd *d);
+WEFT_MUST_CHECK int weftd_tx_init(struct weftd_worker *me); /* buffers; 0 or -ENOMEM */
+void weftd_tx_fini(struct weftd_worker *me);
+WEFT_MUST_CHECK int weftd_rx_init(struct weftd *d); /* of all rx threads; 0 or negative */
 void weftd_rx_fini(struct weftd *d);
-void *weftd_tx_main(void *d); /* the threads */
-void *weftd_rx_main(void *d);
+void *weftd_tx_main(void *me); /* the threads; me is a struct weftd_worker */
+void *weftd_rx_main(void *me); /* the first one: receives */
+void *weftd_rx_help_main(void *me);
 
-/* ---- worker.c: what both data threads share ---- */
+/* ---- worker.c: what all data threads share ---- */
 
 /* Starts / stops and joins a thread. Owner. */
 WEFT_MUST_CHECK int weftd_worker_start(struct weftd_worker *w, const char *name,
 				       void *(*main)(void *));
 void weftd_worker_stop(struct weftd_worker *w);
 void weftd_worker_kick(struct weftd_worker *w, bool forget); /* any thread */
+/* Every data thread forgets the keys that it still holds. Any thread. */
+void weftd_workers_forget(struct weftd *d);
 /*
  * Overwrites the part of the caller's stack that functions left behind: the libraries leave pieces
  * of keys there. Before sleeping.

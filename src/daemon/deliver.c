@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "daemon/steer.h"
 #include "linux/offload.h"
 
 struct weftd_deliver {
@@ -17,11 +18,17 @@ struct weftd_deliver {
 	uint8_t segment[WEFT_TUN_MAX_PACKET + 1]; /* one piece of it */
 };
 
+/* The TUN queue that the answers to this packet are to be read from. */
+static struct weft_tun *queue_for(struct weftd *d, const struct iovec *iov)
+{
+	return d->tx[weftd_steer(d->route_key, iov->iov_base, iov->iov_len, d->n_tx)].tun;
+}
+
 /* Writes one packet; what the device refuses is counted. */
 static void write_tun(struct weftd_deliver *dl, const struct virtio_net_hdr *hdr,
 		      const struct iovec *iov, unsigned n_iov, unsigned n_pkts)
 {
-	int rc = weft_tun_write(&dl->d->tun, hdr, iov, n_iov);
+	int rc = weft_tun_write(queue_for(dl->d, iov), hdr, iov, n_iov);
 
 	if (rc == 0)
 		return;
@@ -63,7 +70,7 @@ static void emit(void *ctx, struct weft_coalesced *c)
 		write_tun(dl, &c->hdr, c->iov, c->n_iov, c->n_pkts);
 		return;
 	}
-	rc = weft_tun_write(&dl->d->tun, &c->hdr, c->iov, c->n_iov);
+	rc = weft_tun_write(queue_for(dl->d, c->iov), &c->hdr, c->iov, c->n_iov);
 	if (rc == 0)
 		return;
 	if (rc == -EINVAL) {

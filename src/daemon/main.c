@@ -48,11 +48,8 @@ static int make_fds(struct weftd *d)
 	signal(SIGPIPE, SIG_IGN);
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	d->tx.kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	d->rx.kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (d->signal_fd < 0 || d->wake_fd < 0 || d->tx.kick_fd < 0 || d->rx.kick_fd < 0 ||
-	    d->epoll_fd < 0)
+	if (d->signal_fd < 0 || d->wake_fd < 0 || d->epoll_fd < 0)
 		return complain(d, "descriptors", -errno);
 	return 0;
 }
@@ -80,6 +77,23 @@ static int make_keys(struct weftd *d)
 	return d->keys ? 0 : complain(d, "memory for keys", -ENOMEM);
 }
 
+/* One queue for each thread that sends, if the device is of the kind that has several. */
+static int make_queues(struct weftd *d)
+{
+	int rc = 0;
+
+	if (d->n_tx > 1 && !d->tun.multi_queue) {
+		weftd_log(WEFTD_LOG_INFO, "single_queue", "reason",
+			  d->opt.tun_fd >= 0 ? "the tunnel device was handed over"
+					     : "the tunnel device was made so",
+			  NULL);
+		d->n_tx = 1;
+	}
+	for (unsigned i = 1; i < d->n_tx && !rc; i++)
+		rc = weft_tun_add_queue(&d->tun, &d->more_queues[i - 1]);
+	return rc;
+}
+
 static int make_link(struct weftd *d)
 {
 	int rc;
@@ -87,9 +101,12 @@ static int make_link(struct weftd *d)
 	if (d->opt.tun_fd >= 0)
 		rc = weft_tun_from_fd(&d->tun, d->opt.tun_fd, d->opt.tun_offload);
 	else
-		rc = weft_tun_open(&d->tun, d->opt.ifname, d->opt.tun_offload);
+		rc = weft_tun_open(&d->tun, d->opt.ifname, d->opt.tun_offload, d->n_tx > 1);
 	if (rc)
 		return complain(d, "tunnel device", rc);
+	rc = make_queues(d);
+	if (rc)
+		return complain(d, "queues of the tunnel device", rc);
 	weftd_log_set_ifname(d->tun.name);
 	rc = weft_link_quiet(d->tun.name, d->tun.ifindex);
 	if (rc) /* a container may have /proc/sys read-only: not quiet, but it works */
@@ -101,6 +118,14 @@ static int make_link(struct weftd *d)
 	}
 	rc = weft_link_open(&d->link, d->tun.ifindex);
 	return rc ? complain(d, "watching the interface", rc) : 0;
+}
+
+static int make_worker(struct weftd *d, struct weftd_worker *w, unsigned number)
+{
+	w->d = d;
+	w->number = number;
+	w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return w->kick_fd < 0 ? -errno : weft_worker_new(d->dev, &w->w);
 }
 
 static int make_device(struct weftd *d)
@@ -116,12 +141,14 @@ static int make_device(struct weftd *d)
 
 	weftd_callbacks_init(d, &cb);
 	rc = weft_device_new(&params, &cb, &d->dev);
-	if (!rc)
-		rc = weft_worker_new(d->dev, &d->tx.w);
-	if (!rc)
-		rc = weft_worker_new(d->dev, &d->rx.w);
-	if (!rc)
-		rc = weftd_tx_init(d);
+	for (unsigned i = 0; i < d->n_tx && !rc; i++) {
+		rc = make_worker(d, &d->tx[i], i);
+		d->tx[i].tun = i == 0 ? &d->tun : &d->more_queues[i - 1];
+		if (!rc)
+			rc = weftd_tx_init(&d->tx[i]);
+	}
+	for (unsigned i = 0; i < d->n_rx && !rc; i++)
+		rc = make_worker(d, &d->rx[i], i);
 	if (!rc)
 		rc = weftd_rx_init(d);
 	return rc ? complain(d, "start", rc) : 0;
@@ -136,10 +163,29 @@ static int make_control(struct weftd *d)
 	return rc ? complain(d, "control socket", rc) : 0;
 }
 
+static int start_threads(struct weftd *d)
+{
+	char name[16];
+	int rc = 0;
+
+	for (unsigned i = 0; i < d->n_tx && !rc; i++) {
+		snprintf(name, sizeof(name), d->n_tx > 1 ? "weftd-tx%u" : "weftd-tx", i);
+		rc = weftd_worker_start(&d->tx[i], name, weftd_tx_main);
+	}
+	for (unsigned i = 0; i < d->n_rx && !rc; i++) {
+		snprintf(name, sizeof(name), d->n_rx > 1 ? "weftd-rx%u" : "weftd-rx", i);
+		rc = weftd_worker_start(&d->rx[i], name,
+					i == 0 ? weftd_rx_main : weftd_rx_help_main);
+	}
+	return rc;
+}
+
 static int start(struct weftd *d)
 {
 	int rc;
 
+	d->n_tx = weftd_threads_tx(d->opt.threads);
+	d->n_rx = d->opt.threads - d->n_tx;
 	d->link_up = false;
 	d->socket_retry_ns = d->check_sources_ns = WEFT_NEVER;
 	rc = make_fds(d);
@@ -160,30 +206,33 @@ static int start(struct weftd *d)
 	if (weft_secmem_unlocked_bytes() > 0)
 		weftd_log(WEFTD_LOG_ERROR, "keys_not_locked", "reason",
 			  "RLIMIT_MEMLOCK is too small", NULL);
-	rc = weftd_worker_start(&d->tx, "weftd-tx", weftd_tx_main);
-	if (!rc)
-		rc = weftd_worker_start(&d->rx, "weftd-rx", weftd_rx_main);
+	rc = start_threads(d);
 	return rc ? complain(d, "threads", rc) : 0;
 }
 
 static void finish(struct weftd *d)
 {
 	atomic_store(&d->stopping, true);
-	weftd_worker_stop(&d->tx);
-	weftd_worker_stop(&d->rx);
+	for (unsigned i = 0; i < d->n_tx; i++)
+		weftd_worker_stop(&d->tx[i]);
+	for (unsigned i = 0; i < d->n_rx; i++)
+		weftd_worker_stop(&d->rx[i]);
 	weft_uapi_server_free(d->uapi);
 	if (d->dev && weft_device_is_up(d->dev))
 		weft_device_down(d->dev, weftd_now_ns());
-	weftd_tx_fini(d);
 	weftd_rx_fini(d);
-	if (d->dev) {
-		weft_worker_free(d->tx.w);
-		weft_worker_free(d->rx.w);
+	for (unsigned i = 0; i < d->n_tx; i++) {
+		weftd_tx_fini(&d->tx[i]);
+		weft_worker_free(d->tx[i].w);
 	}
+	for (unsigned i = 0; i < d->n_rx; i++)
+		weft_worker_free(d->rx[i].w);
 	weft_device_free(d->dev);
 	weftd_sockets_free(d->udp);
 	if (d->link)
 		weft_link_close(d->link);
+	for (unsigned i = 1; i < d->n_tx; i++)
+		weft_tun_close(&d->more_queues[i - 1]);
 	if (d->tun.fd >= 0)
 		weft_tun_close(&d->tun);
 	if (d->keys)
@@ -319,7 +368,12 @@ int main(int argc, char **argv)
 		}
 		close_inherited(&d.opt, ready_fd);
 	}
-	d.tx.d = d.rx.d = &d;
+	for (unsigned i = 0; i < WEFTD_MAX_TX; i++)
+		d.tx[i].kick_fd = -1;
+	for (unsigned i = 0; i < WEFTD_MAX_RX; i++)
+		d.rx[i].kick_fd = -1;
+	for (unsigned i = 0; i < WEFTD_MAX_TX - 1; i++)
+		d.more_queues[i].fd = -1;
 	weftd_log_init(d.opt.log_level, d.opt.log_json, d.opt.ifname);
 	return serve(&d, ready_fd);
 }

@@ -8,7 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_CRYPTO = 256, OPT_LOG_FORMAT, OPT_NO_TUN_OFFLOAD, OPT_NO_UDP_OFFLOAD, OPT_VERSION };
+#include "daemon/threads.h"
+
+enum {
+	OPT_CRYPTO = 256,
+	OPT_LOG_FORMAT,
+	OPT_NO_TUN_OFFLOAD,
+	OPT_NO_UDP_OFFLOAD,
+	OPT_THREADS,
+	OPT_VERSION
+};
 
 static const struct option long_options[] = {
 	{"foreground", no_argument, NULL, 'f'},
@@ -18,6 +27,7 @@ static const struct option long_options[] = {
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"no-tun-offload", no_argument, NULL, OPT_NO_TUN_OFFLOAD},
 	{"no-udp-offload", no_argument, NULL, OPT_NO_UDP_OFFLOAD},
+	{"threads", required_argument, NULL, OPT_THREADS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -25,7 +35,7 @@ const char *weftd_help(void)
 {
 	return "usage: weftd [-f|--foreground] [--crypto LIBRARY] [--log-format text|json] "
 	       "[--no-tun-offload]\n"
-	       "             [--no-udp-offload] IFNAME\n"
+	       "             [--no-udp-offload] [--threads N] IFNAME\n"
 	       "\n"
 	       "Makes the WireGuard interface IFNAME and serves it until it is deleted, its "
 	       "control\n"
@@ -38,6 +48,8 @@ const char *weftd_help(void)
 	       "event\n"
 	       "      --no-tun-offload    no segmentation offload on the tunnel interface\n"
 	       "      --no-udp-offload    no segmentation offload on the UDP sockets\n"
+	       "      --threads N         threads that move data, 2 to 16; as many as there are\n"
+	       "                          processors to run on if not given\n"
 	       "  -h, --help              this text\n"
 	       "      --version           the version\n"
 	       "\n"
@@ -116,6 +128,22 @@ static int take_crypto(struct weftd_options *opt, const char *name, struct weft_
 	return -EINVAL;
 }
 
+static int parse_threads(const char *text, unsigned *ret_threads, struct weft_diag *diag)
+{
+	char *end;
+	long v;
+
+	errno = 0;
+	v = strtol(text, &end, 10);
+	if (errno || end == text || *end || v < WEFTD_MIN_THREADS || v > WEFTD_MAX_THREADS) {
+		weft_diag_set(diag, 0, 0, "--threads takes a number from %d to %d, not '%s'",
+			      WEFTD_MIN_THREADS, WEFTD_MAX_THREADS, text);
+		return -EINVAL;
+	}
+	*ret_threads = (unsigned)v;
+	return 0;
+}
+
 /* One option of getopt. Returns 0 or -EINVAL with `diag` filled. */
 static int take_option(struct weftd_options *opt, int c, char **argv, struct weft_diag *diag)
 {
@@ -137,6 +165,8 @@ static int take_option(struct weftd_options *opt, int c, char **argv, struct wef
 		return 0;
 	case OPT_CRYPTO:
 		return take_crypto(opt, optarg, diag);
+	case OPT_THREADS:
+		return parse_threads(optarg, &opt->threads, diag);
 	case OPT_LOG_FORMAT:
 		if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0) {
 			weft_diag_set(diag, 0, 0, "--log-format takes text or json, not '%s'",
@@ -160,6 +190,7 @@ int weftd_options_parse(struct weftd_options *ret_opt, int argc, char **argv,
 	struct weftd_options opt = {
 		.tun_offload = true,
 		.udp_offload = true,
+		.threads = weftd_threads_default(weftd_cpus()),
 		.tun_fd = -1,
 		.uapi_fd = -1,
 		.log_level = WEFTD_LOG_ERROR,

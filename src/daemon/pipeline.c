@@ -148,13 +148,24 @@ static bool give_back(struct weftd_pipeline *p, uint64_t end)
 	       atomic_exchange_explicit(&p->wants_room, false, memory_order_acq_rel);
 }
 
+bool weftd_pipeline_hold(struct weftd_pipeline *p)
+{
+	return !atomic_exchange_explicit(&p->baton, true, memory_order_seq_cst);
+}
+
+void weftd_pipeline_release(struct weftd_pipeline *p)
+{
+	/* then deliver() looks at `done`: the other side is done() */
+	atomic_exchange_explicit(&p->baton, false, memory_order_seq_cst);
+}
+
 bool weftd_pipeline_deliver(struct weftd_pipeline *p, const struct weftd_pipeline_sink *sink)
 {
 	bool wake = false;
 	uint64_t at, begin;
 
 	for (;;) {
-		if (atomic_exchange_explicit(&p->baton, true, memory_order_seq_cst))
+		if (!weftd_pipeline_hold(p))
 			return wake; /* its holder looks again after letting go */
 		begin = at = atomic_load_explicit(&p->delivered, memory_order_relaxed);
 		for (; at - begin < WEFTD_PIPELINE_FLUSH && is_done(p, at); at++)
@@ -164,7 +175,7 @@ bool weftd_pipeline_deliver(struct weftd_pipeline *p, const struct weftd_pipelin
 			wake |= give_back(p, at);
 		}
 		WEFTD_PIPELINE_PAUSE();
-		atomic_exchange_explicit(&p->baton, false, memory_order_seq_cst);
+		weftd_pipeline_release(p);
 		WEFTD_PIPELINE_PAUSE();
 		if (!is_done(p, at))
 			return wake;

@@ -100,6 +100,13 @@ void weftd_pipeline_done(struct weftd_pipeline *p, uint64_t position, unsigned n
 bool weftd_pipeline_deliver(struct weftd_pipeline *p, const struct weftd_pipeline_sink *sink);
 
 /*
+ * Keeps delivery from happening, to do something in between. False: it is happening. After the
+ * release something may be left to deliver().
+ */
+bool weftd_pipeline_hold(struct weftd_pipeline *p);
+void weftd_pipeline_release(struct weftd_pipeline *p);
+
+/*
  * Worker `who` (0 to 63) wants to sleep. True: it counts as sleeping, there was nothing to claim,
  * and a filler that publishes will pick it. False: there is work.
  */

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inwards: receives trains of datagrams, opens them in place and hands them on to the delivery
- * (deliver.h). Knows no protocol: core/worker.h does.
+ * Inwards: one thread receives trains of datagrams into a ring of slots. They are opened in place,
+ * and delivered (deliver.h) in the order in which they came. Knows no protocol: core/worker.h does.
+ *
+ * Alone, the receiving thread opens and delivers each batch at once. With helpers the slots go
+ * through a pipeline (pipeline.h): while trains come singly and nothing waits, the receiver does
+ * all by itself, for handing over costs a wake-up; what comes in numbers is there for everybody,
+ * and helpers are woken. The receiver opens too when there is nothing to receive, or no slot free.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,63 +16,237 @@
 
 #include "daemon/daemon.h"
 #include "daemon/deliver.h"
+#include "daemon/pipeline.h"
 
-struct rx {
-	struct weft_udp_rx *bufs;
-	struct weftd_deliver *deliver;
+#define SMALL_TRAIN_BYTES 4096 /* below this, several slots are claimed at once */
+#define SMALL_RUN         8
+#define SPIN_ROUNDS       2000 /* looks for work, about 20 us, before a helper sleeps */
+
+struct slot {
+	struct weft_udp_train train; /* its data is the slot's buffer */
 	struct weft_rx_item items[WEFT_BATCH_MAX];
+	unsigned n;  /* datagrams opened */
+	size_t next; /* where the others begin */
 };
 
-int weftd_rx_init(struct weftd *d)
-{
-	struct rx *r = calloc(1, sizeof(*r));
-	int rc;
+struct weftd_receiver {
+	struct weftd *d;
+	struct weft_udp_rx *udp_rx;
+	struct weftd_deliver *deliver;
+	struct weft_worker *deliver_w; /* with helpers: of whoever delivers */
+	bool delivering;               /* holder of the baton: inside a batch of deliver_w */
+	_Atomic unsigned run;          /* slots worth claiming at once */
+	unsigned spin_rounds;
+	struct weftd_pipeline pipeline;
+	struct weftd_pipeline_sink sink;
+	struct slot slot[WEFTD_RX_SLOTS];
+	_Alignas(64) uint8_t data[WEFTD_RX_SLOTS][WEFT_UDP_RX_BYTES];
+};
 
-	if (!r)
-		return -ENOMEM;
-	d->rx.private_ = r;
-	rc = weft_udp_rx_new(&r->bufs);
-	return rc ? rc : weftd_deliver_new(d, d->rx.w, &r->deliver);
+static bool has_helpers(const struct weftd_receiver *r)
+{
+	return r->d->n_rx > 1;
 }
 
-void weftd_rx_fini(struct weftd *d)
+static struct slot *slot_at(struct weftd_receiver *r, uint64_t position)
 {
-	struct rx *r = d->rx.private_;
-
-	if (!r)
-		return;
-	weft_udp_rx_free(r->bufs);
-	weftd_deliver_free(r->deliver);
-	free(r);
-	d->rx.private_ = NULL;
+	return &r->slot[weftd_pipeline_slot(&r->pipeline, position)];
 }
 
-static void take_train(struct weftd *d, struct rx *r, const struct weft_udp_train *train)
-{
-	size_t next;
-	unsigned n = weftd_open_train(d->rx.w, train, 0, r->items, &next);
+/* ---- delivery in order: called by whoever holds the baton ---- */
 
-	weftd_deliver_train(r->deliver, train, r->items, n, next);
+static void deliver_slot(void *ctx, uint64_t position)
+{
+	struct weftd_receiver *r = ctx;
+	struct slot *s = slot_at(r, position);
+
+	if (!r->delivering)
+		weft_worker_enter(r->deliver_w, weftd_now_ns());
+	r->delivering = true;
+	weftd_deliver_train(r->deliver, &s->train, s->items, s->n, s->next);
+}
+
+static void flush_slots(void *ctx)
+{
+	struct weftd_receiver *r = ctx;
+
+	weftd_deliver_flush(r->deliver);
+	weft_worker_leave(r->deliver_w);
+	r->delivering = false;
+}
+
+static void deliver(struct weftd_receiver *r)
+{
+	if (weftd_pipeline_deliver(&r->pipeline, &r->sink))
+		weftd_worker_kick(&r->d->rx[0], false);
+}
+
+/* The delivery may hold keys too (it may send). False if it is busy: try again. */
+static bool forget_delivery(struct weftd_receiver *r)
+{
+	if (!has_helpers(r))
+		return true;
+	if (!weftd_pipeline_hold(&r->pipeline))
+		return false;
+	weft_worker_idle(r->deliver_w);
+	weftd_pipeline_release(&r->pipeline);
+	deliver(r);
+	return true;
+}
+
+/* ---- opening: any rx thread ---- */
+
+static void open_slot(struct weftd_worker *me, struct slot *s)
+{
+	s->n = weftd_open_train(me->w, &s->train, 0, s->items, &s->next);
+}
+
+/* Claims up to `max` slots, opens and delivers. False if there were none. */
+static bool work(struct weftd_worker *me, unsigned max)
+{
+	struct weftd_receiver *r = me->d->rcv;
+	uint64_t position;
+	unsigned n = weftd_pipeline_claim(&r->pipeline, max, &position);
+
+	if (n == 0)
+		return false;
+	weft_worker_enter(me->w, weftd_now_ns());
+	for (unsigned i = 0; i < n; i++) {
+		open_slot(me, slot_at(r, position + i));
+		weftd_pipeline_done(&r->pipeline, position + i, 1);
+	}
+	weft_worker_leave(me->w);
+	deliver(r);
+	return true;
+}
+
+/* ---- helpers ---- */
+
+/* A wake-up costs more than looking for a while. False: there is nothing. */
+static bool look_for_work(struct weftd_receiver *r)
+{
+	for (unsigned i = 0; i < r->spin_rounds; i++) {
+		if (weftd_pipeline_unclaimed(&r->pipeline) > 0)
+			return true;
+#if defined(__x86_64__) || defined(__i386__)
+		__builtin_ia32_pause();
+#endif
+	}
+	return false;
+}
+
+/* Until there is work, or the key time is over. True if keys were forgotten. */
+static bool sleep_helper(struct weftd_worker *me, bool holds_keys)
+{
+	struct weftd_receiver *r = me->d->rcv;
+	struct pollfd pfd = {.fd = me->kick_fd, .events = POLLIN};
+	bool asleep = weftd_pipeline_sleep(&r->pipeline, me->number);
+	bool forgot = false;
+	int n = poll(&pfd, 1, !asleep ? 0 : holds_keys ? WEFTD_KEEP_KEYS_MS : -1);
+
+	weftd_pipeline_awake(&r->pipeline, me->number);
+	if (n < 0 && errno != EINTR)
+		weftd_fail(me->d, "poll of a thread's event", -errno);
+	if (n == 0 && asleep && holds_keys) {
+		weftd_worker_forget(me);
+		forgot = true;
+	}
+	if (n > 0)
+		weftd_worker_kicked(me);
+	return forgot;
+}
+
+void *weftd_rx_help_main(void *arg)
+{
+	struct weftd_worker *me = arg;
+	struct weftd_receiver *r = me->d->rcv;
+	bool holds_keys = true;
+
+	while (!atomic_load(&me->d->stopping)) {
+		if (work(me, atomic_load_explicit(&r->run, memory_order_relaxed))) {
+			holds_keys = true;
+			if (!atomic_load(&me->forget))
+				continue;
+		} else if (!atomic_load(&me->forget) && look_for_work(r)) {
+			continue;
+		}
+		if (sleep_helper(me, holds_keys))
+			holds_keys = false;
+	}
+	return NULL;
+}
+
+static void wake_helpers(struct weftd_receiver *r, unsigned n)
+{
+	uint64_t picked = weftd_pipeline_pick(&r->pipeline, n);
+
+	for (unsigned i = 1; i < r->d->n_rx; i++)
+		if (picked >> i & 1)
+			weftd_worker_kick(&r->d->rx[i], false);
+}
+
+/* ---- the receiver ---- */
+
+/* Alone: opens and delivers what was received, now. */
+static void take_all(struct weftd_receiver *r, struct weftd_worker *me, uint64_t position, int n)
+{
+	weft_worker_enter(me->w, weftd_now_ns());
+	for (int i = 0; i < n; i++) {
+		struct slot *s = slot_at(r, position + (unsigned)i);
+
+		open_slot(me, s);
+		weftd_deliver_train(r->deliver, &s->train, s->items, s->n, s->next);
+	}
+	weftd_deliver_flush(r->deliver);
+	weft_worker_leave(me->w);
+}
+
+/* `n` trains lie in the slots from the next free one on. */
+static void hand_over(struct weftd_receiver *r, struct weftd_worker *me, int n, size_t bytes)
+{
+	bool light = n == 1 && weftd_pipeline_pending(&r->pipeline) == 0;
+	bool small = bytes / (unsigned)n < SMALL_TRAIN_BYTES;
+
+	atomic_store_explicit(&r->run, small ? SMALL_RUN : 1, memory_order_relaxed);
+	weftd_pipeline_publish(&r->pipeline, (unsigned)n);
+	if (light)
+		(void)work(me, 1);
+	else
+		wake_helpers(r, small ? (unsigned)n / SMALL_RUN + 1 : (unsigned)n);
 }
 
 /* What is there on one socket, once. Returns the number of trains, or a negative code. */
-static int receive(struct weftd *d, struct rx *r, bool v6)
+static int receive(struct weftd_receiver *r, struct weftd_worker *me, bool v6)
 {
 	const struct weft_udp_train *trains;
+	struct weftd *d = r->d;
+	uint8_t *bufs[WEFT_UDP_BATCH];
+	uint64_t position;
+	unsigned room = weftd_pipeline_free(&r->pipeline, &position);
+	size_t bytes = 0;
 	int n = 0, fd;
 
+	if (room == 0)
+		return 0;
+	if (room > WEFT_UDP_BATCH)
+		room = WEFT_UDP_BATCH;
+	for (unsigned i = 0; i < room; i++)
+		bufs[i] = r->data[weftd_pipeline_slot(&r->pipeline, position + i)];
 	pthread_rwlock_rdlock(&d->udp_lock);
 	fd = !d->udp ? -1 : v6 ? d->udp->fd6 : d->udp->fd4;
 	if (fd >= 0)
-		n = weft_udp_recv(d->udp, fd, r->bufs, &trains);
+		n = weft_udp_recv(d->udp, fd, r->udp_rx, bufs, room, &trains);
 	pthread_rwlock_unlock(&d->udp_lock);
 	if (n <= 0)
 		return n;
-	weft_worker_enter(d->rx.w, weftd_now_ns());
-	for (int i = 0; i < n; i++)
-		take_train(d, r, &trains[i]);
-	weftd_deliver_flush(r->deliver);
-	weft_worker_leave(d->rx.w);
+	for (int i = 0; i < n; i++) {
+		slot_at(r, position + (unsigned)i)->train = trains[i];
+		bytes += trains[i].len;
+	}
+	if (has_helpers(r))
+		hand_over(r, me, n, bytes);
+	else
+		take_all(r, me, position, n);
 	return n;
 }
 
@@ -84,49 +263,99 @@ static bool ride_out(struct weftd *d, int rc)
 	return true;
 }
 
-static void poll_set(struct weftd *d, struct pollfd pfd[3])
+/* The sockets, unless there is no room to receive into: then the delivery wakes us. */
+static void poll_set(struct weftd_receiver *r, struct weftd_worker *me, struct pollfd pfd[3])
 {
+	struct weftd *d = r->d;
+	bool full = has_helpers(r) && weftd_pipeline_wait_room(&r->pipeline);
+
 	pthread_rwlock_rdlock(&d->udp_lock);
-	pfd[0] = (struct pollfd){.fd = d->udp ? d->udp->fd4 : -1, .events = POLLIN};
-	pfd[1] = (struct pollfd){.fd = d->udp ? d->udp->fd6 : -1, .events = POLLIN};
+	pfd[0] = (struct pollfd){.fd = d->udp && !full ? d->udp->fd4 : -1, .events = POLLIN};
+	pfd[1] = (struct pollfd){.fd = d->udp && !full ? d->udp->fd6 : -1, .events = POLLIN};
 	pthread_rwlock_unlock(&d->udp_lock);
-	pfd[2] = (struct pollfd){.fd = d->rx.kick_fd, .events = POLLIN};
+	pfd[2] = (struct pollfd){.fd = me->kick_fd, .events = POLLIN};
 }
 
 void *weftd_rx_main(void *arg)
 {
-	struct weftd *d = arg;
-	struct rx *r = d->rx.private_;
+	struct weftd_worker *me = arg;
+	struct weftd *d = me->d;
+	struct weftd_receiver *r = d->rcv;
 	struct pollfd pfd[3];
-	bool holds_keys = true;
+	bool holds_keys = true, busy;
 	int n4, n6, n;
 
 	while (!atomic_load(&d->stopping)) {
-		n4 = receive(d, r, false);
-		n6 = n4 < 0 ? 0 : receive(d, r, true);
+		n4 = receive(r, me, false);
+		n6 = n4 < 0 ? 0 : receive(r, me, true);
 		if (n4 < 0 || n6 < 0) {
 			if (!ride_out(d, n4 < 0 ? n4 : n6))
 				break;
 			continue;
 		}
-		if (n4 + n6 > 0) {
+		busy = n4 + n6 > 0;
+		if (!busy && has_helpers(r))
+			busy = work(me, 1);
+		if (busy) {
 			holds_keys = true;
-			if (!atomic_load(&d->rx.forget))
+			if (!atomic_load(&me->forget))
 				continue;
 		}
 		/* a pair that is replaced from here on comes with a kick */
-		poll_set(d, pfd);
-		n = poll(pfd, 3, n4 + n6 > 0 ? 0 : holds_keys ? WEFTD_KEEP_KEYS_MS : -1);
+		poll_set(r, me, pfd);
+		n = poll(pfd, 3, busy ? 0 : holds_keys ? WEFTD_KEEP_KEYS_MS : -1);
 		if (n < 0 && errno != EINTR) {
 			weftd_fail(d, "poll of the UDP sockets", -errno);
 			break;
 		}
-		if (n == 0 && holds_keys) {
-			weftd_worker_forget(&d->rx);
-			holds_keys = false;
+		if (n == 0 && !busy && holds_keys) {
+			weftd_worker_forget(me);
+			holds_keys = !forget_delivery(r);
 		}
-		if (n > 0 && (pfd[2].revents & POLLIN))
-			weftd_worker_kicked(&d->rx);
+		if (n > 0 && (pfd[2].revents & POLLIN)) {
+			weftd_worker_kicked(me);
+			if (!forget_delivery(r))
+				holds_keys = true;
+		}
 	}
 	return NULL;
+}
+
+/* ---- beginning and end ---- */
+
+int weftd_rx_init(struct weftd *d)
+{
+	struct weftd_receiver *r = aligned_alloc(64, (sizeof(*r) + 63) / 64 * 64);
+	int rc = 0;
+
+	if (!r)
+		return -ENOMEM;
+	/* the buffers are left alone: what is never used takes no memory */
+	memset(r, 0, offsetof(struct weftd_receiver, data));
+	r->d = d;
+	d->rcv = r;
+	weftd_pipeline_init(&r->pipeline, WEFTD_RX_SLOTS);
+	r->sink = (struct weftd_pipeline_sink){deliver_slot, flush_slots, r};
+	/* where threads outnumber processors, looking takes the time of those that work */
+	r->spin_rounds = d->n_tx + d->n_rx <= weftd_cpus() ? SPIN_ROUNDS : 0;
+	atomic_store(&r->run, 1);
+	rc = weft_udp_rx_new(&r->udp_rx);
+	if (!rc && has_helpers(r))
+		rc = weft_worker_new(d->dev, &r->deliver_w);
+	if (!rc)
+		rc = weftd_deliver_new(d, has_helpers(r) ? r->deliver_w : d->rx[0].w, &r->deliver);
+	return rc;
+}
+
+void weftd_rx_fini(struct weftd *d)
+{
+	struct weftd_receiver *r = d->rcv;
+
+	if (!r)
+		return;
+	weft_udp_rx_free(r->udp_rx);
+	weftd_deliver_free(r->deliver);
+	weft_worker_free(r->deliver_w);
+	free(r);
+	d->rcv = NULL;
 }

@@ -40,7 +40,7 @@ void weftd_sockets_swap(struct weftd *d, struct weft_udp *udp)
 	pthread_rwlock_wrlock(&d->udp_lock);
 	d->udp = udp;
 	pthread_rwlock_unlock(&d->udp_lock);
-	weftd_worker_kick(&d->rx, false);
+	weftd_worker_kick(&d->rx[0], false);
 	weftd_sockets_free(old);
 }
 
@@ -84,6 +84,5 @@ void weftd_go_down(struct weftd *d, uint64_t now_ns)
 	}
 	if (d->udp)
 		weftd_sockets_swap(d, NULL);
-	weftd_worker_kick(&d->tx, true);
-	weftd_worker_kick(&d->rx, true);
+	weftd_workers_forget(d);
 }

@@ -16,6 +16,9 @@
 #define ICMP_PER_SECOND 100
 
 struct tx {
+	struct weftd *d;
+	struct weft_worker *w;
+	struct weft_tun *tun;
 	struct weftd_train *train;
 	/* ICMP errors written in this second */
 	uint64_t icmp_second;
@@ -24,27 +27,30 @@ struct tx {
 	_Alignas(64) uint8_t scratch[WEFT_TUN_MAX_PACKET + 1];
 };
 
-int weftd_tx_init(struct weftd *d)
+int weftd_tx_init(struct weftd_worker *me)
 {
 	struct tx *t = aligned_alloc(64, (sizeof(*t) + 63) / 64 * 64);
 
 	if (!t)
 		return -ENOMEM;
 	memset(t, 0, sizeof(*t));
-	d->tx.private_ = t;
-	return weftd_train_new(d, d->tx.w, &t->train);
+	t->d = me->d;
+	t->w = me->w;
+	t->tun = me->tun;
+	me->private_ = t;
+	return weftd_train_new(me->d, me->w, &t->train);
 }
 
-void weftd_tx_fini(struct weftd *d)
+void weftd_tx_fini(struct weftd_worker *me)
 {
-	struct tx *t = d->tx.private_;
+	struct tx *t = me->private_;
 
 	if (!t)
 		return;
 	weftd_train_free(t->train);
 	weft_wipe(t, sizeof(*t));
 	free(t);
-	d->tx.private_ = NULL;
+	me->private_ = NULL;
 }
 
 /* Segments that have a session: sealed into the train. */
@@ -57,13 +63,12 @@ static void seal_segments(struct tx *t, struct weft_split *s, const struct weft_
 		weftd_train_add(t->train, len);
 }
 
-static void stage_segments(struct weftd *d, struct tx *t, struct weft_split *s,
-			   struct weft_peer *peer)
+static void stage_segments(struct tx *t, struct weft_split *s, struct weft_peer *peer)
 {
 	size_t len;
 
 	while ((len = weft_split_next(s, t->scratch)) > 0)
-		weft_tx_stage(d->tx.w, peer, t->scratch, len);
+		weft_tx_stage(t->w, peer, t->scratch, len);
 }
 
 /*
@@ -71,8 +76,7 @@ static void stage_segments(struct weftd *d, struct tx *t, struct weft_split *s,
  * error comes from the address that was asked for: from one of our own, arriving through the
  * interface, the host would drop it as a martian.
  */
-static void answer_unreachable(struct weftd *d, struct tx *t, const uint8_t *inner, size_t len,
-			       uint64_t now_ns)
+static void answer_unreachable(struct tx *t, const uint8_t *inner, size_t len, uint64_t now_ns)
 {
 	static const struct virtio_net_hdr plain;
 	struct iovec iov;
@@ -89,12 +93,11 @@ static void answer_unreachable(struct weftd *d, struct tx *t, const uint8_t *inn
 		return;
 	t->icmp_count++;
 	iov = (struct iovec){.iov_base = t->scratch, .iov_len = n};
-	if (weft_tun_write(&d->tun, &plain, &iov, 1))
-		weft_worker_count_drop(d->tx.w, WEFT_DROP_TUN_WRITE, 1);
+	if (weft_tun_write(t->tun, &plain, &iov, 1))
+		weft_worker_count_drop(t->w, WEFT_DROP_TUN_WRITE, 1);
 }
 
-static void take_packet(struct weftd *d, struct tx *t, const struct virtio_net_hdr *hdr, size_t len,
-			uint64_t now_ns)
+static void take_packet(struct tx *t, const struct virtio_net_hdr *hdr, size_t len, uint64_t now_ns)
 {
 	struct weft_split split;
 	struct weft_tx to;
@@ -102,20 +105,20 @@ static void take_packet(struct weftd *d, struct tx *t, const struct virtio_net_h
 
 	n = weft_split_init(&split, hdr, t->packet, len);
 	if (n < 1) {
-		weft_worker_count_drop(d->tx.w, WEFT_DROP_TX_INNER, 1);
+		weft_worker_count_drop(t->w, WEFT_DROP_TX_INNER, 1);
 		return;
 	}
-	rc = weft_tx_begin(d->tx.w, t->packet, len, (unsigned)n, &to);
+	rc = weft_tx_begin(t->w, t->packet, len, (unsigned)n, &to);
 	switch (rc) {
 	case 0:
 		seal_segments(t, &split, &to);
 		break;
 	case WEFT_E_NO_SESSION:
-		stage_segments(d, t, &split, to.peer);
+		stage_segments(t, &split, to.peer);
 		break;
 	case WEFT_E_NO_PEER:
 	case WEFT_E_NO_ENDPOINT:
-		answer_unreachable(d, t, t->packet, len, now_ns);
+		answer_unreachable(t, t->packet, len, now_ns);
 		break;
 	default:
 		break; /* counted */
@@ -123,21 +126,21 @@ static void take_packet(struct weftd *d, struct tx *t, const struct virtio_net_h
 }
 
 /* One batch. Returns the number of packets read, or a negative code that ends the thread. */
-static int batch(struct weftd *d, struct tx *t)
+static int batch(struct tx *t)
 {
 	uint64_t now_ns = weftd_now_ns();
 	struct virtio_net_hdr hdr;
 	int n, len = 0;
 
-	weft_worker_enter(d->tx.w, now_ns);
+	weft_worker_enter(t->w, now_ns);
 	for (n = 0; n < WEFTD_TX_BATCH; n++) {
-		len = weft_tun_read(&d->tun, &hdr, t->packet, WEFT_TUN_MAX_PACKET);
+		len = weft_tun_read(t->tun, &hdr, t->packet, WEFT_TUN_MAX_PACKET);
 		if (len <= 0)
 			break;
-		take_packet(d, t, &hdr, (size_t)len, now_ns);
+		take_packet(t, &hdr, (size_t)len, now_ns);
 	}
 	weftd_train_flush(t->train);
-	weft_worker_leave(d->tx.w);
+	weft_worker_leave(t->w);
 	if (len < 0 && len != -EAGAIN && len != -EINTR)
 		return len;
 	return n;
@@ -145,22 +148,23 @@ static int batch(struct weftd *d, struct tx *t)
 
 void *weftd_tx_main(void *arg)
 {
-	struct weftd *d = arg;
-	struct tx *t = d->tx.private_;
-	struct pollfd pfd[2] = {{.fd = d->tun.fd, .events = POLLIN},
-				{.fd = d->tx.kick_fd, .events = POLLIN}};
+	struct weftd_worker *me = arg;
+	struct weftd *d = me->d;
+	struct tx *t = me->private_;
+	struct pollfd pfd[2] = {{.fd = me->tun->fd, .events = POLLIN},
+				{.fd = me->kick_fd, .events = POLLIN}};
 	bool holds_keys = true;
 	int n;
 
 	while (!atomic_load(&d->stopping)) {
-		n = batch(d, t);
+		n = batch(t);
 		if (n < 0) {
 			weftd_tun_error(d, n);
 			break;
 		}
 		if (n > 0) {
 			holds_keys = true;
-			if (!atomic_load(&d->tx.forget))
+			if (!atomic_load(&me->forget))
 				continue;
 		}
 		n = poll(pfd, 2, n > 0 ? 0 : holds_keys ? WEFTD_KEEP_KEYS_MS : -1);
@@ -169,11 +173,11 @@ void *weftd_tx_main(void *arg)
 			break;
 		}
 		if (n == 0 && holds_keys) {
-			weftd_worker_forget(&d->tx);
+			weftd_worker_forget(me);
 			holds_keys = false;
 		}
 		if (n > 0 && (pfd[1].revents & POLLIN))
-			weftd_worker_kicked(&d->tx);
+			weftd_worker_kicked(me);
 	}
 	return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting, stopping and waking the two data threads. Knows nothing of packets. */
+/* Starting, stopping and waking the data threads. Knows nothing of packets. */
 #include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -50,7 +50,7 @@ int weftd_worker_start(struct weftd_worker *w, const char *name, void *(*main)(v
 	rc = pthread_attr_setstack(&attr, (uint8_t *)w->stack + GUARD_BYTES,
 				   WEFTD_STACK_BYTES - GUARD_BYTES);
 	if (!rc)
-		rc = pthread_create(&w->thread, &attr, main, w->d);
+		rc = pthread_create(&w->thread, &attr, main, w);
 	pthread_attr_destroy(&attr);
 	if (rc)
 		return -rc;
@@ -80,6 +80,14 @@ void weftd_worker_kick(struct weftd_worker *w, bool forget)
 		atomic_store(&w->forget, true);
 	n = write(w->kick_fd, &one, sizeof(one)); /* full means that it is readable already */
 	(void)n;
+}
+
+void weftd_workers_forget(struct weftd *d)
+{
+	for (unsigned i = 0; i < d->n_tx; i++)
+		weftd_worker_kick(&d->tx[i], true);
+	for (unsigned i = 0; i < d->n_rx; i++)
+		weftd_worker_kick(&d->rx[i], true);
 }
 
 void weftd_worker_forget(struct weftd_worker *w)

@@ -8,12 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "linux/rtnl.h"
 
 /* Linux 6.2; older headers lack them. */
 #ifndef TUN_F_USO4
@@ -90,6 +94,7 @@ static int adopt(struct weft_tun *tun, bool offload)
 	if ((ifr.ifr_flags & (IFF_TUN | IFF_NO_PI)) != (IFF_TUN | IFF_NO_PI))
 		return -EINVAL;
 	tun->vnet_hdr = (ifr.ifr_flags & IFF_VNET_HDR) != 0;
+	tun->multi_queue = (ifr.ifr_flags & IFF_MULTI_QUEUE) != 0;
 	if (tun->vnet_hdr && ioctl(tun->fd, TUNSETVNETHDRSZ, &hdr_len) < 0)
 		return -errno;
 
@@ -106,27 +111,104 @@ static int adopt(struct weft_tun *tun, bool offload)
 	return 0;
 }
 
-int weft_tun_open(struct weft_tun *ret_tun, const char *name, bool offload)
+/* The queues of a multi-queue TUN; of anything else none is counted. */
+static int count_queues(const struct nlmsghdr *answer, void *arg)
+{
+	const struct nlattr *attr, *info, *data = NULL;
+	unsigned *queues = arg;
+	bool is_tun = false;
+
+	mnl_attr_for_each(attr, answer, sizeof(struct ifinfomsg))
+	{
+		if (mnl_attr_get_type(attr) != IFLA_LINKINFO)
+			continue;
+		mnl_attr_for_each_nested(info, attr)
+		{
+			if (mnl_attr_get_type(info) == IFLA_INFO_KIND)
+				is_tun = mnl_attr_get_payload_len(info) >= 3 &&
+					 memcmp(mnl_attr_get_payload(info), "tun", 3) == 0;
+			else if (mnl_attr_get_type(info) == IFLA_INFO_DATA)
+				data = info;
+		}
+	}
+	if (!is_tun || !data)
+		return MNL_CB_OK;
+	mnl_attr_for_each_nested(attr, data)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_TUN_NUM_QUEUES &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			*queues = mnl_attr_get_u32(attr);
+	}
+	return MNL_CB_OK;
+}
+
+/* A multi-queue TUN that somebody else has open. */
+static bool is_shared(unsigned ifindex)
+{
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETLINK, NLM_F_ACK);
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(req, sizeof(*ifi));
+	struct weft_rtnl rtnl;
+	unsigned queues = 0;
+
+	ifi->ifi_family = AF_UNSPEC;
+	ifi->ifi_index = (int)ifindex;
+	if (weft_rtnl_open(&rtnl) < 0)
+		return false;
+	if (weft_rtnl_talk(&rtnl, req, count_queues, &queues) < 0)
+		queues = 0;
+	weft_rtnl_close(&rtnl);
+	return queues > 0;
+}
+
+static int attach(int fd, const char *name, short flags)
+{
+	struct ifreq ifr = {.ifr_flags = flags};
+
+	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+	return ioctl(fd, TUNSETIFF, &ifr) < 0 ? -errno : 0;
+}
+
+/*
+ * Attaches to `name`, or makes it. Persistent devices are of one kind, with one queue or several,
+ * and refuse (EINVAL) the other. Several would let a second daemon in beside the first, which then
+ * gets some of its flows: so one that is in use is refused here.
+ */
+static int attach_either(int fd, const char *name, short flags, bool multi_queue, unsigned existing)
+{
+	short multi = multi_queue ? IFF_MULTI_QUEUE : 0;
+	int err;
+
+	if (existing && is_shared(existing))
+		return -EBUSY;
+	err = attach(fd, name, (short)(flags | multi));
+	if (err == -EINVAL && existing)
+		err = attach(fd, name, (short)(flags | (multi ^ IFF_MULTI_QUEUE)));
+	return err;
+}
+
+static short flags_for(bool vnet_hdr)
+{
+	return (short)(IFF_TUN | IFF_NO_PI | (vnet_hdr ? IFF_VNET_HDR : 0));
+}
+
+int weft_tun_open(struct weft_tun *ret_tun, const char *name, bool offload, bool multi_queue)
 {
 	struct weft_tun tun = {.fd = -1};
-	struct ifreq ifr = {0};
-	unsigned existing;
+	unsigned existing = 0;
 	bool fresh;
 	int err;
 
-	if (!name[0] || strlen(name) >= sizeof(ifr.ifr_name))
+	if (!name[0] || strlen(name) >= IFNAMSIZ)
 		return -EINVAL;
-	memcpy(ifr.ifr_name, name, strlen(name));
 	fresh = find_ifindex(name, &existing) < 0;
 
 	tun.fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (tun.fd < 0)
 		return -errno;
-	ifr.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0));
-	if (ioctl(tun.fd, TUNSETIFF, &ifr) < 0) {
-		err = -errno;
+	err = attach_either(tun.fd, name, flags_for(offload), multi_queue, existing);
+	if (err < 0)
 		goto fail;
-	}
 	err = adopt(&tun, offload);
 	if (err < 0)
 		goto fail;
@@ -143,6 +225,24 @@ int weft_tun_open(struct weft_tun *ret_tun, const char *name, bool offload)
 fail:
 	close(tun.fd);
 	return err;
+}
+
+int weft_tun_add_queue(const struct weft_tun *tun, struct weft_tun *ret_queue)
+{
+	struct weft_tun queue = *tun;
+	int err;
+
+	queue.fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (queue.fd < 0)
+		return -errno;
+	/* the offload and the header's length are the device's: there already */
+	err = attach(queue.fd, tun->name, (short)(flags_for(tun->vnet_hdr) | IFF_MULTI_QUEUE));
+	if (err < 0) {
+		close(queue.fd);
+		return err;
+	}
+	*ret_queue = queue;
+	return 0;
 }
 
 int weft_tun_from_fd(struct weft_tun *ret_tun, int fd, bool offload)

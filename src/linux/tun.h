@@ -21,18 +21,22 @@ struct weft_tun {
 	int fd;
 	char name[16];
 	unsigned ifindex;
-	bool vnet_hdr; /* every read and write carries a struct virtio_net_hdr */
-	bool tso;      /* reads may be TCP super-packets; writes of them are accepted */
-	bool uso;      /* likewise for UDP (Linux 6.2) */
+	bool multi_queue; /* of the kind that may have several queues */
+	bool vnet_hdr;    /* every read and write carries a struct virtio_net_hdr */
+	bool tso;         /* reads may be TCP super-packets; writes of them are accepted */
+	bool uso;         /* likewise for UDP (Linux 6.2) */
 };
 
 /*
  * Creates (or attaches to) `name`; "%d" patterns are allowed. Non-blocking, IFF_NO_PI. A device
  * that did not exist gets WEFT_TUN_DEFAULT_MTU and goes away with the descriptor.
  * `offload` false: no vnet header at all. Needs CAP_NET_ADMIN. `tun->name` is what it became.
+ * `multi_queue`: make one that may have several queues. One that was there stays of the kind that
+ * it is, whatever is asked for: `tun->multi_queue` tells.
  * Returns 0 or negated errno (-EBUSY: a live daemon has it; -ENOENT: no /dev/net/tun; -EPERM).
  */
-WEFT_MUST_CHECK int weft_tun_open(struct weft_tun *ret_tun, const char *name, bool offload);
+WEFT_MUST_CHECK int weft_tun_open(struct weft_tun *ret_tun, const char *name, bool offload,
+				  bool multi_queue);
 
 /*
  * Takes over an open TUN descriptor (WG_TUN_FD), attached already; owns it on success. Whether it
@@ -40,6 +44,13 @@ WEFT_MUST_CHECK int weft_tun_open(struct weft_tun *ret_tun, const char *name, bo
  * Returns 0 or negated errno (-EINVAL: a TAP, or one without IFF_NO_PI).
  */
 WEFT_MUST_CHECK int weft_tun_from_fd(struct weft_tun *ret_tun, int fd, bool offload);
+/*
+ * Another queue of a multi-queue device, to be read and written like `tun` and closed by itself.
+ * The kernel gives each queue some of the flows: a flow's packets come through one of them, that
+ * through which its answers were written if there were any of late. Needs CAP_NET_ADMIN.
+ * Returns 0 or negated errno (-E2BIG: no more).
+ */
+WEFT_MUST_CHECK int weft_tun_add_queue(const struct weft_tun *tun, struct weft_tun *ret_queue);
 void weft_tun_close(struct weft_tun *tun);
 
 /*

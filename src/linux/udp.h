@@ -17,7 +17,8 @@
 
 #define WEFT_UDP_MAX_SEGMENTS 64 /* of one GSO send (kernel: UDP_MAX_SEGMENTS) */
 #define WEFT_UDP_MAX_DATAGRAM 65535
-#define WEFT_UDP_BATCH        16 /* buffers per receive call */
+#define WEFT_UDP_BATCH        16    /* trains per receive call, at most */
+#define WEFT_UDP_RX_BYTES     65536 /* of a buffer to receive into */
 
 struct weft_udp {
 	int fd4, fd6;  /* -1: that family is missing or closed */
@@ -40,14 +41,14 @@ void weft_udp_close(struct weft_udp *udp);
 /* SO_MARK on open sockets. Needs CAP_NET_ADMIN. */
 WEFT_MUST_CHECK int weft_udp_set_fwmark(struct weft_udp *udp, uint32_t fwmark);
 
-/* Memory for receive calls: WEFT_UDP_BATCH buffers of 64 KiB. One per receiving thread. */
+/* What receive calls need beside buffers. One per receiving thread. */
 struct weft_udp_rx;
 WEFT_MUST_CHECK int weft_udp_rx_new(struct weft_udp_rx **ret_rx);
 void weft_udp_rx_free(struct weft_udp_rx *rx);
 
 /* One received datagram train: `len` bytes cut every `segment` bytes, the last one shorter. */
 struct weft_udp_train {
-	uint8_t *data; /* writable, valid until the next receive */
+	uint8_t *data; /* writable: the caller's buffer */
 	size_t len;
 	size_t segment;            /* = len when it was not coalesced */
 	uint8_t tos;               /* DS field */
@@ -56,10 +57,12 @@ struct weft_udp_train {
 };
 
 /*
- * Receives what is there on `fd` (one of udp's), at most WEFT_UDP_BATCH trains. Returns their
- * number (0: nothing there), or negated errno (soft errors such as ECONNREFUSED are swallowed).
+ * Receives what is there on `fd` (one of udp's) into `n` buffers of WEFT_UDP_RX_BYTES, one train
+ * each, at most WEFT_UDP_BATCH. Returns how many (0: nothing there), or negated errno (soft errors
+ * such as ECONNREFUSED are swallowed). `ret_trains` is valid until the next call.
  */
 WEFT_MUST_CHECK int weft_udp_recv(struct weft_udp *udp, int fd, struct weft_udp_rx *rx,
+				  uint8_t *const *bufs, unsigned n,
 				  const struct weft_udp_train **ret_trains);
 
 /*

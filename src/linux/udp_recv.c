@@ -28,7 +28,6 @@ struct weft_udp_rx {
 		struct cmsghdr align;
 		uint8_t bytes[CONTROL_BYTES];
 	} control[WEFT_UDP_BATCH];
-	uint8_t data[WEFT_UDP_BATCH][WEFT_UDP_MAX_DATAGRAM + 1];
 };
 
 int weft_udp_rx_new(struct weft_udp_rx **ret_rx)
@@ -38,7 +37,6 @@ int weft_udp_rx_new(struct weft_udp_rx **ret_rx)
 	if (!rx)
 		return -ENOMEM;
 	for (unsigned i = 0; i < WEFT_UDP_BATCH; i++) {
-		rx->iov[i] = (struct iovec){rx->data[i], WEFT_UDP_MAX_DATAGRAM};
 		rx->msg[i].msg_hdr.msg_iov = &rx->iov[i];
 		rx->msg[i].msg_hdr.msg_iovlen = 1;
 		rx->msg[i].msg_hdr.msg_name = &rx->name[i];
@@ -117,7 +115,7 @@ static void read_message(struct weft_udp_rx *rx, unsigned i)
 	struct weft_udp_train *t = &rx->train[i];
 
 	memset(t, 0, sizeof(*t));
-	t->data = rx->data[i];
+	t->data = rx->iov[i].iov_base;
 	t->len = t->segment = rx->msg[i].msg_len;
 	t->truncated = (m->msg_flags & MSG_TRUNC) != 0;
 	read_name(&rx->name[i], &t->from);
@@ -152,19 +150,21 @@ static bool is_soft_error(int err)
 	}
 }
 
-int weft_udp_recv(struct weft_udp *udp, int fd, struct weft_udp_rx *rx,
-		  const struct weft_udp_train **ret_trains)
+int weft_udp_recv(struct weft_udp *udp, int fd, struct weft_udp_rx *rx, uint8_t *const *bufs,
+		  unsigned n_bufs, const struct weft_udp_train **ret_trains)
 {
+	unsigned most = n_bufs < WEFT_UDP_BATCH ? n_bufs : WEFT_UDP_BATCH;
 	int n = -1;
 
 	(void)udp;
-	for (unsigned i = 0; i < WEFT_UDP_BATCH; i++) {
+	for (unsigned i = 0; i < most; i++) {
+		rx->iov[i] = (struct iovec){bufs[i], WEFT_UDP_MAX_DATAGRAM};
 		rx->msg[i].msg_hdr.msg_namelen = sizeof(rx->name[i]);
 		rx->msg[i].msg_hdr.msg_controllen = sizeof(rx->control[i].bytes);
 		rx->msg[i].msg_hdr.msg_flags = 0;
 	}
 	for (unsigned tries = 0; tries < SOFT_ERRORS_MAX; tries++) {
-		n = recvmmsg(fd, rx->msg, WEFT_UDP_BATCH, MSG_DONTWAIT, NULL);
+		n = recvmmsg(fd, rx->msg, most, MSG_DONTWAIT, NULL);
 		if (n >= 0 || !is_soft_error(errno))
 			break;
 	}

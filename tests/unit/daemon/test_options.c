@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/options.h"
+#include "daemon/threads.h"
 
 static struct weftd_options opt;
 static struct weft_diag diag;
@@ -49,6 +50,7 @@ static void defaults(void **state)
 	assert_string_equal(opt.ifname, "wg0");
 	assert_false(opt.foreground || opt.help || opt.version || opt.log_json || opt.keep_stderr);
 	assert_true(opt.tun_offload && opt.udp_offload);
+	assert_int_equal(opt.threads, weftd_threads_default(weftd_cpus()));
 	assert_int_equal(opt.tun_fd, -1);
 	assert_int_equal(opt.uapi_fd, -1);
 	assert_int_equal(opt.log_level, WEFTD_LOG_ERROR);
@@ -82,6 +84,10 @@ static void arguments(void **state)
 	assert_true(opt.foreground);
 	assert_int_equal(parse("--log-format", "json", "wg0"), 0);
 	assert_true(opt.log_json);
+	assert_int_equal(parse("--threads", "2", "wg0"), 0);
+	assert_int_equal(opt.threads, 2);
+	assert_int_equal(parse("--threads=16", "wg0", NULL), 0);
+	assert_int_equal(opt.threads, 16);
 	assert_int_equal(parse("--log-format=text", "wg0", NULL), 0);
 	assert_false(opt.log_json);
 	assert_int_equal(parse("--no-tun-offload", "wg0", NULL), 0);
@@ -102,6 +108,11 @@ static void refused(void **state)
 		{"--log-format", "xml", "wg0"},
 		{"--log-format"},
 		{"--nonsense", "wg0"},
+		{"--threads", "1", "wg0"},
+		{"--threads", "17", "wg0"},
+		{"--threads", "4 ", "wg0"},
+		{"--threads", "", "wg0"},
+		{"--threads"},
 		{"-x", "wg0"},
 		{"a/b"},
 		{".."},

@@ -23,7 +23,7 @@ static int setup(void **state)
 	(void)state;
 	if (!have_netns)
 		return 0;
-	if (weft_tun_open(&tun, "wlink%d", true) < 0)
+	if (weft_tun_open(&tun, "wlink%d", true, false) < 0)
 		return -1;
 	return weft_link_open(&link_, tun.ifindex) < 0 ? -1 : 0;
 }

@@ -83,7 +83,7 @@ static void pump(struct echo *echo)
 static void open_echo(bool offload)
 {
 	memset(&e, 0, sizeof(e));
-	assert_int_equal(weft_tun_open(&e.tun, "wecho%d", offload), 0);
+	assert_int_equal(weft_tun_open(&e.tun, "wecho%d", offload, false), 0);
 	assert_int_equal(weft_link_quiet(e.tun.name, e.tun.ifindex), 0);
 	assert_int_equal(weft_link_limit_gso(e.tun.ifindex, WEFT_TUN_DEFAULT_MTU), 0);
 	sh("ip addr add 10.7.0.1/24 dev %s && ip -6 addr add fd07::1/64 dev %s && ip link set %s "
@@ -241,20 +241,20 @@ static void test_open(void **state)
 
 	(void)state;
 	NEEDS_NETNS();
-	assert_int_equal(weft_tun_open(&t, "", true), -EINVAL);
-	assert_int_equal(weft_tun_open(&t, "name-of-sixteen-", true), -EINVAL);
-	assert_int_equal(weft_tun_open(&t, "wopen0", true), 0);
+	assert_int_equal(weft_tun_open(&t, "", true, false), -EINVAL);
+	assert_int_equal(weft_tun_open(&t, "name-of-sixteen-", true, false), -EINVAL);
+	assert_int_equal(weft_tun_open(&t, "wopen0", true, false), 0);
 	assert_string_equal(t.name, "wopen0");
 	assert_true(t.ifindex > 0);
 	sh("ip link show wopen0 | grep -q 'mtu 1420 '");
-	assert_int_equal(weft_tun_open(&again, "wopen0", true), -EBUSY);
+	assert_int_equal(weft_tun_open(&again, "wopen0", true, false), -EBUSY);
 	/* Not persistent. */
 	weft_tun_close(&t);
 	assert_int_equal(t.fd, -1);
 	assert_false(sh_ok("ip link show wopen0 2>/dev/null"));
 	/* One that was there keeps its MTU. */
 	sh("ip tuntap add wopen1 mode tun vnet_hdr && ip link set wopen1 mtu 1234");
-	assert_int_equal(weft_tun_open(&t, "wopen1", true), 0);
+	assert_int_equal(weft_tun_open(&t, "wopen1", true, false), 0);
 	sh("ip link show wopen1 | grep -q 'mtu 1234 '");
 	weft_tun_close(&t);
 	sh("ip link del wopen1");
@@ -264,6 +264,66 @@ static void test_open(void **state)
 	close(plain);
 }
 
+/* How many queues the kernel says there are. */
+static void queues(const char *name, unsigned n)
+{
+	sh("ip -d link show %s | grep -q 'numqueues %u '", name, n);
+}
+
+static void test_queues(void **state)
+{
+	struct weft_tun t, more[3], again;
+
+	(void)state;
+	NEEDS_NETNS();
+	for (unsigned offload = 0; offload < 2; offload++) {
+		assert_int_equal(weft_tun_open(&t, "wmq0", offload, true), 0);
+		assert_true(t.multi_queue);
+		for (unsigned i = 0; i < 3; i++) {
+			assert_int_equal(weft_tun_add_queue(&t, &more[i]), 0);
+			assert_true(more[i].fd >= 0 && more[i].fd != t.fd);
+			assert_int_equal(more[i].vnet_hdr, t.vnet_hdr);
+			assert_int_equal(more[i].ifindex, t.ifindex);
+		}
+		queues("wmq0", 4);
+		/* nobody comes in beside */
+		assert_int_equal(weft_tun_open(&again, "wmq0", offload, true), -EBUSY);
+		assert_int_equal(weft_tun_open(&again, "wmq0", offload, false), -EBUSY);
+		queues("wmq0", 4);
+		weft_tun_close(&t);
+		for (unsigned i = 0; i < 3; i++)
+			weft_tun_close(&more[i]);
+		assert_false(sh_ok("ip link show wmq0 2>/dev/null"));
+	}
+}
+
+/* Devices that were there stay of their kind, whatever is asked for. */
+static void test_queues_of_existing(void **state)
+{
+	struct weft_tun t, more;
+
+	(void)state;
+	NEEDS_NETNS();
+	sh("ip tuntap add wmq1 mode tun multi_queue && ip link set wmq1 up");
+	sh("ip tuntap add wmq2 mode tun && ip link set wmq2 up");
+	for (unsigned wanted = 0; wanted < 2; wanted++) {
+		assert_int_equal(weft_tun_open(&t, "wmq1", true, wanted), 0);
+		assert_true(t.multi_queue && t.vnet_hdr);
+		assert_int_equal(weft_tun_add_queue(&t, &more), 0);
+		weft_tun_close(&more);
+		weft_tun_close(&t);
+		assert_int_equal(weft_tun_open(&t, "wmq2", true, wanted), 0);
+		assert_false(t.multi_queue);
+		assert_true(t.vnet_hdr);
+		assert_int_equal(weft_tun_add_queue(&t, &more), -EINVAL);
+		assert_int_equal(weft_tun_open(&more, "wmq2", true, wanted), -EBUSY);
+		weft_tun_close(&t);
+	}
+	sh("ip link del wmq1 && ip link del wmq2");
+	/* what is no TUN at all is not called busy */
+	assert_int_equal(weft_tun_open(&t, "lo", true, true), -EINVAL);
+}
+
 static void test_from_fd(void **state)
 {
 	struct weft_tun first, t;
@@ -271,7 +331,7 @@ static void test_from_fd(void **state)
 	(void)state;
 	NEEDS_NETNS();
 	for (unsigned offload = 0; offload < 2; offload++) {
-		assert_int_equal(weft_tun_open(&first, "wfd%d", offload), 0);
+		assert_int_equal(weft_tun_open(&first, "wfd%d", offload, false), 0);
 		fcntl(first.fd, F_SETFL, 0);
 		assert_int_equal(weft_tun_from_fd(&t, first.fd, true), 0);
 		assert_string_equal(t.name, first.name);
@@ -296,7 +356,7 @@ static void test_down_and_gone(void **state)
 
 	(void)state;
 	NEEDS_NETNS();
-	assert_int_equal(weft_tun_open(&t, "wgone", true), 0);
+	assert_int_equal(weft_tun_open(&t, "wgone", true, false), 0);
 	buf[0] = 0x45;
 	assert_int_equal(weft_tun_read(&t, &hdr, buf, sizeof(buf)), -EAGAIN);
 	assert_int_equal(weft_tun_write(&t, NULL, &iov, 1), -EIO);
@@ -313,6 +373,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_queues),
+		cmocka_unit_test(test_queues_of_existing),
 		cmocka_unit_test(test_from_fd),
 		cmocka_unit_test(test_down_and_gone),
 		cmocka_unit_test(test_tcp),

@@ -26,6 +26,8 @@
 static uint8_t sent[TRAIN_BYTES], got[TRAIN_BYTES];
 static struct weft_udp a, b;
 static struct weft_udp_rx *rx;
+static uint8_t buffers[WEFT_UDP_BATCH][WEFT_UDP_RX_BYTES];
+static uint8_t *bufs[WEFT_UDP_BATCH];
 
 static struct weft_endpoint at(const char *ip, uint16_t port)
 {
@@ -58,7 +60,7 @@ static struct arrival receive(struct weft_udp *u, int fd, size_t bytes)
 
 		if (poll(&p, 1, 2000) <= 0)
 			fail_msg("%zu of %zu bytes came", r.bytes, bytes);
-		n = weft_udp_recv(u, fd, rx, &t);
+		n = weft_udp_recv(u, fd, rx, bufs, WEFT_UDP_BATCH, &t);
 		assert_true(n >= 0);
 		for (int i = 0; i < n; i++) {
 			assert_false(t[i].truncated);
@@ -83,6 +85,8 @@ static int setup_pair(void **state)
 	for (size_t i = 0; i < sizeof(sent); i++)
 		sent[i] = (uint8_t)(i * 2654435761u >> 11);
 	memset(got, 0, sizeof(got));
+	for (unsigned i = 0; i < WEFT_UDP_BATCH; i++)
+		bufs[i] = buffers[i];
 	if (weft_udp_rx_new(&rx) < 0)
 		return -1;
 	return weft_udp_open(&a, 0, 0, true) < 0 || weft_udp_open(&b, 0, 0, true) < 0 ? -1 : 0;
@@ -452,7 +456,7 @@ static void test_truncated_control(void **state)
 	assert_int_equal(setsockopt(b.fd4, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)), 0);
 	assert_int_equal(weft_udp_send(&a, &to, 3, sent, 3000, 1000, &stale), 3);
 	poll(&(struct pollfd){.fd = b.fd4, .events = POLLIN}, 1, 2000);
-	assert_int_equal(weft_udp_recv(&b, b.fd4, rx, &t), 1);
+	assert_int_equal(weft_udp_recv(&b, b.fd4, rx, bufs, WEFT_UDP_BATCH, &t), 1);
 	assert_true(t[0].truncated);
 }
 
@@ -467,7 +471,7 @@ static void test_nobody_listens(void **state)
 	to = at("127.0.0.1", 1);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(weft_udp_send(&a, &to, 0, sent, 3000, 1000, &stale), 3);
-	assert_int_equal(weft_udp_recv(&a, a.fd4, rx, &t), 0);
+	assert_int_equal(weft_udp_recv(&a, a.fd4, rx, bufs, WEFT_UDP_BATCH, &t), 0);
 	assert_false(stale);
 }
 
