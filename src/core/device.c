@@ -280,9 +280,15 @@ void weft_device_stats(const struct weft_device *dev, struct weft_device_stats *
 	memset(ret_stats, 0, sizeof(*ret_stats));
 	for (unsigned i = 0; i < WEFT_DROP_COUNT; i++)
 		ret_stats->drops[i] = weft_load64(&dev->drops[i]);
+	ret_stats->relayed_pkts = weft_load64(&dev->relayed_pkts);
+	ret_stats->relayed_bytes = weft_load64(&dev->relayed_bytes);
 	for (unsigned w = 0; w < WEFT_EPOCH_MAX_WORKERS; w++) {
-		for (unsigned i = 0; dev->workers[w] && i < WEFT_DROP_COUNT; i++)
+		if (!dev->workers[w])
+			continue;
+		for (unsigned i = 0; i < WEFT_DROP_COUNT; i++)
 			ret_stats->drops[i] += weft_load64(&dev->workers[w]->drops[i]);
+		ret_stats->relayed_pkts += weft_load64(&dev->workers[w]->relayed_pkts);
+		ret_stats->relayed_bytes += weft_load64(&dev->workers[w]->relayed_bytes);
 	}
 	ret_stats->cookies_sent = dev->cookies_sent;
 	ret_stats->under_load_ns = dev->load_total_ns;

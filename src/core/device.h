@@ -223,7 +223,8 @@ void weft_peer_each_allowed(const struct weft_device *dev, const struct weft_pee
 size_t weft_peer_allowed_count(const struct weft_peer *peer);
 
 struct weft_device_stats {
-	uint64_t drops[WEFT_DROP_COUNT]; /* all workers and the owner summed */
+	uint64_t drops[WEFT_DROP_COUNT];      /* all workers and the owner summed */
+	uint64_t relayed_pkts, relayed_bytes; /* inner packets from peer to peer, core/relay.h */
 	uint64_t cookies_sent;
 	uint64_t under_load_ns; /* total time under load */
 	size_t staged_bytes, staged_pkts;

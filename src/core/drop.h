@@ -40,6 +40,9 @@
 	X(TX_CRYPTO, "tx_crypto", "to send: the cryptographic library failed")                     \
 	X(TX_SOCKET, "tx_socket", "to send: the socket refused the datagram")                      \
 	X(TX_LOOP, "tx_loop", "to send: the endpoint is routed into this tunnel")                  \
+	X(RELAY_TTL, "relay_ttl", "relayed: its time to live ended here, answered by ICMP")        \
+	X(RELAY_MTU, "relay_mtu", "relayed: longer than the MTU, answered by ICMP")                \
+	X(RELAY_POLICY, "relay_policy", "relayed: the policy does not let it pass")                \
 	X(TUN_WRITE, "tun_write", "decrypted: the tunnel device refused the packet")
 
 enum weft_drop {

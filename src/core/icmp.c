@@ -20,10 +20,17 @@
 #define PROTO_ICMP   1
 #define PROTO_ICMPV6 58
 
-#define V4_UNREACHABLE  3
-#define V4_CODE_HOST    1
-#define V6_UNREACHABLE  1
-#define V6_CODE_ADDRESS 3
+/* type and code, by enum weft_icmp_kind */
+static const uint8_t types_v4[][2] = {
+	[WEFT_ICMP_UNREACHABLE] = {3, 1},
+	[WEFT_ICMP_TIME_EXCEEDED] = {11, 0},
+	[WEFT_ICMP_TOO_BIG] = {3, 4},
+};
+static const uint8_t types_v6[][2] = {
+	[WEFT_ICMP_UNREACHABLE] = {1, 3},
+	[WEFT_ICMP_TIME_EXCEEDED] = {3, 0},
+	[WEFT_ICMP_TOO_BIG] = {2, 0},
+};
 
 static uint32_t sum_bytes(uint32_t sum, const uint8_t *p, size_t len)
 {
@@ -93,7 +100,8 @@ static bool due_v6(const uint8_t *pkt, const struct weft_inner *in)
 	return due_v6_upper(pkt, in);
 }
 
-static size_t build_v4(uint8_t *out, const uint8_t *pkt, const struct weft_inner *in)
+static size_t build_v4(uint8_t *out, const struct weft_icmp_error *error, const uint8_t *pkt,
+		       const struct weft_inner *in)
 {
 	size_t quote = V4_MAX_ERROR - V4_HEADER - ICMP_HEADER, total;
 	uint8_t *icmp = out + V4_HEADER;
@@ -108,17 +116,19 @@ static size_t build_v4(uint8_t *out, const uint8_t *pkt, const struct weft_inner
 	weft_put_be16(out + 6, 0x4000); /* atomic, so no identification (RFC 6864) */
 	out[8] = 64;
 	out[9] = PROTO_ICMP;
-	memcpy(out + 12, in->dst.b, 4);
+	memcpy(out + 12, error->from ? error->from->b : in->dst.b, 4);
 	memcpy(out + 16, in->src.b, 4);
 	weft_put_be16(out + 10, finish_sum(sum_bytes(0, out, V4_HEADER)));
-	icmp[0] = V4_UNREACHABLE;
-	icmp[1] = V4_CODE_HOST;
+	memcpy(icmp, types_v4[error->kind], 2);
+	if (error->kind == WEFT_ICMP_TOO_BIG) /* RFC 1191 4: the lower half */
+		weft_put_be16(icmp + 6, (uint16_t)(error->mtu > 0xffff ? 0xffff : error->mtu));
 	memcpy(icmp + ICMP_HEADER, pkt, quote);
 	weft_put_be16(icmp + 2, finish_sum(sum_bytes(0, icmp, ICMP_HEADER + quote)));
 	return total;
 }
 
-static size_t build_v6(uint8_t *out, const uint8_t *pkt, const struct weft_inner *in)
+static size_t build_v6(uint8_t *out, const struct weft_icmp_error *error, const uint8_t *pkt,
+		       const struct weft_inner *in)
 {
 	size_t quote = V6_MAX_ERROR - V6_HEADER - ICMP_HEADER, payload;
 	uint8_t *icmp = out + V6_HEADER;
@@ -132,10 +142,11 @@ static size_t build_v6(uint8_t *out, const uint8_t *pkt, const struct weft_inner
 	weft_put_be16(out + 4, (uint16_t)payload);
 	out[6] = PROTO_ICMPV6;
 	out[7] = 64;
-	memcpy(out + 8, in->dst.b, 16);
+	memcpy(out + 8, error->from ? error->from->b : in->dst.b, 16);
 	memcpy(out + 24, in->src.b, 16);
-	icmp[0] = V6_UNREACHABLE;
-	icmp[1] = V6_CODE_ADDRESS;
+	memcpy(icmp, types_v6[error->kind], 2);
+	if (error->kind == WEFT_ICMP_TOO_BIG)
+		weft_put_be32(icmp + 4, error->mtu);
 	memcpy(icmp + ICMP_HEADER, pkt, quote);
 	/* pseudo-header (RFC 8200 8.1) */
 	sum = sum_bytes((uint32_t)payload + PROTO_ICMPV6, out + 8, 32);
@@ -143,13 +154,21 @@ static size_t build_v6(uint8_t *out, const uint8_t *pkt, const struct weft_inner
 	return V6_HEADER + payload;
 }
 
-size_t weft_icmp_unreachable(uint8_t out[WEFT_ICMP_MAX_LEN], const uint8_t *inner, size_t len)
+size_t weft_icmp_error(uint8_t out[WEFT_ICMP_MAX_LEN], const struct weft_icmp_error *error,
+		       const uint8_t *inner, size_t len)
 {
 	struct weft_inner in;
 
 	if (weft_inner_parse(inner, len, &in) != 0)
 		return 0;
 	if (in.version == 4)
-		return due_v4(inner, &in) ? build_v4(out, inner, &in) : 0;
-	return due_v6(inner, &in) ? build_v6(out, inner, &in) : 0;
+		return due_v4(inner, &in) ? build_v4(out, error, inner, &in) : 0;
+	return due_v6(inner, &in) ? build_v6(out, error, inner, &in) : 0;
+}
+
+size_t weft_icmp_unreachable(uint8_t out[WEFT_ICMP_MAX_LEN], const uint8_t *inner, size_t len)
+{
+	static const struct weft_icmp_error unreachable = {.kind = WEFT_ICMP_UNREACHABLE};
+
+	return weft_icmp_error(out, &unreachable, inner, len);
 }

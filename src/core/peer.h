@@ -121,6 +121,7 @@ struct weft_worker {
 	struct weft_endpoint rx_from;
 	/* Written by this worker, read by the owner. */
 	_Atomic uint64_t drops[WEFT_DROP_COUNT];
+	_Atomic uint64_t relayed_pkts, relayed_bytes;
 };
 
 struct weft_device {
@@ -136,6 +137,7 @@ struct weft_device {
 	atomic_bool woken; /* the owner has been called and has not come yet */
 	_Atomic(struct weft_peer *) asks;
 	_Atomic uint64_t drops[WEFT_DROP_COUNT];
+	_Atomic uint64_t relayed_pkts, relayed_bytes; /* of workers that ended */
 	struct weft_stage stage;
 	struct weft_ring queue; /* struct weft_queued */
 	struct weft_epoch epoch;

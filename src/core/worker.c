@@ -53,6 +53,10 @@ void weft_worker_free(struct weft_worker *w)
 	dev = w->dev;
 	for (unsigned i = 0; i < WEFT_DROP_COUNT; i++)
 		weft_drop(dev, i, weft_load64(&w->drops[i]));
+	atomic_fetch_add_explicit(&dev->relayed_pkts, weft_load64(&w->relayed_pkts),
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&dev->relayed_bytes, weft_load64(&w->relayed_bytes),
+				  memory_order_relaxed);
 	dev->workers[w->slot] = NULL;
 	weft_crypto_free(w->crypto);
 	dev->mem.free(dev->mem.ctx, w, sizeof(*w));
@@ -62,6 +66,14 @@ void weft_worker_count_drop(struct weft_worker *w, enum weft_drop reason, uint64
 {
 	/* One writer: no read-modify-write is needed. */
 	atomic_store_explicit(&w->drops[reason], weft_load64(&w->drops[reason]) + n,
+			      memory_order_relaxed);
+}
+
+void weft_worker_count_relayed(struct weft_worker *w, size_t len)
+{
+	atomic_store_explicit(&w->relayed_pkts, weft_load64(&w->relayed_pkts) + 1,
+			      memory_order_relaxed);
+	atomic_store_explicit(&w->relayed_bytes, weft_load64(&w->relayed_bytes) + len,
 			      memory_order_relaxed);
 }
 
@@ -147,12 +159,25 @@ static struct weft_keypair *sending_keypair(struct weft_peer *peer)
 	return atomic_load_explicit(&peer->sessions.current, memory_order_acquire);
 }
 
+int weft_tx_begin_peer(struct weft_worker *w, struct weft_peer *peer, struct weft_tx *ret_tx)
+{
+	if (!is_up(w))
+		return WEFT_E_DOWN;
+	weft_shared_endpoint_get(&peer->endpoint, &ret_tx->endpoint, NULL);
+	if (ret_tx->endpoint.ip.family == WEFT_NONE)
+		return WEFT_E_NO_ENDPOINT;
+	ret_tx->peer = peer;
+	ret_tx->keypair = sending_keypair(peer);
+	return weft_keypair_can_send(ret_tx->keypair, w->now_ns) ? 0 : WEFT_E_NO_SESSION;
+}
+
 int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len, unsigned n_pkts,
 		  struct weft_tx *ret_tx)
 {
 	struct weft_device *dev = w->dev;
 	struct weft_inner parsed;
 	struct weft_peer *peer;
+	int r;
 
 	if (!is_up(w)) {
 		weft_worker_count_drop(w, WEFT_DROP_TX_DOWN, n_pkts);
@@ -167,14 +192,12 @@ int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len, unsig
 		weft_worker_count_drop(w, WEFT_DROP_TX_NO_PEER, n_pkts);
 		return WEFT_E_NO_PEER;
 	}
-	weft_shared_endpoint_get(&peer->endpoint, &ret_tx->endpoint, NULL);
-	if (ret_tx->endpoint.ip.family == WEFT_NONE) {
+	r = weft_tx_begin_peer(w, peer, ret_tx);
+	if (r == WEFT_E_NO_ENDPOINT)
 		weft_worker_count_drop(w, WEFT_DROP_TX_NO_ENDPOINT, n_pkts);
-		return WEFT_E_NO_ENDPOINT;
-	}
-	ret_tx->peer = peer;
-	ret_tx->keypair = sending_keypair(peer);
-	return weft_keypair_can_send(ret_tx->keypair, w->now_ns) ? 0 : WEFT_E_NO_SESSION;
+	else if (r == WEFT_E_DOWN)
+		weft_worker_count_drop(w, WEFT_DROP_TX_DOWN, n_pkts);
+	return r;
 }
 
 size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len)

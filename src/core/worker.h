@@ -32,6 +32,8 @@ void weft_worker_leave(struct weft_worker *w);
 /* Before sleeping: forgets the keys that the library contexts still hold. Outside a batch. */
 void weft_worker_idle(struct weft_worker *w);
 void weft_worker_count_drop(struct weft_worker *w, enum weft_drop reason, uint64_t n);
+/* An inner packet of `len` bytes goes from one peer to another past the host. */
+void weft_worker_count_relayed(struct weft_worker *w, size_t len);
 
 /* ---- out: inner packet -> datagram ---- */
 
@@ -51,6 +53,13 @@ struct weft_tx {
  */
 WEFT_MUST_CHECK int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, size_t len,
 				  unsigned n_pkts, struct weft_tx *ret_tx);
+
+/*
+ * The same for a peer that is known already, and without counting: 0, WEFT_E_DOWN,
+ * WEFT_E_NO_ENDPOINT or WEFT_E_NO_SESSION.
+ */
+WEFT_MUST_CHECK int weft_tx_begin_peer(struct weft_worker *w, struct weft_peer *peer,
+				       struct weft_tx *ret_tx);
 
 /* Length of the datagram for an inner packet: padded to 16, but not past the MTU, plus 32. */
 size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len);
