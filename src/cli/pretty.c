@@ -207,6 +207,10 @@ void weft_pretty_print(struct weft_conf_device *dev, bool more)
 		label("listening port", colour);
 		printf("%u\n", (unsigned)dev->listen_port);
 	}
+	if (dev->relay == WEFT_CONF_RELAY_FAST) {
+		label("relay", colour);
+		puts("fast");
+	}
 	if (dev->fwmark) {
 		label("fwmark", colour);
 		printf("0x%" PRIx32 "\n", dev->fwmark);

@@ -9,13 +9,17 @@
 #include "cli/cli.h"
 #include "util/encoding.h"
 
-static const char usage[] =
-	"<interface> [listen-port <port>] [fwmark <mark>] [private-key <file path>] [peer <base64 "
-	"public key> [remove] [preshared-key <file path>] [endpoint <ip>:<port>] "
-	"[persistent-keepalive <interval seconds>] [allowed-ips <ip1>/<cidr1>[,<ip2>/<cidr2>]...] "
-	"]...";
+#define USAGE(own)                                                                               \
+	"<interface> [listen-port <port>] [fwmark <mark>] [private-key <file path>] " own        \
+	"[peer <base64 public key> [remove] [preshared-key <file path>] [endpoint <ip>:<port>] " \
+	"[persistent-keepalive <interval seconds>] [allowed-ips "                                \
+	"<ip1>/<cidr1>[,<ip2>/<cidr2>]...] ]..."
 
-static const char *const device_words[] = {"listen-port", "fwmark", "private-key", "peer", NULL};
+static const char wg_usage[] = USAGE("");
+static const char weft_usage[] = USAGE("[relay fast|off] ");
+
+static const char *const device_words[] = {"listen-port", "fwmark", "private-key",
+					   "relay",       "peer",   NULL};
 static const char *const peer_words[] = {
 	"peer", "remove", "preshared-key", "endpoint", "persistent-keepalive", "allowed-ips", NULL};
 
@@ -178,6 +182,9 @@ static bool device_word(struct words *w, const char *word, const char *value)
 	} else if (strcmp(word, "fwmark") == 0) {
 		kind = weft_value_fwmark(value, strlen(value), &w->dev.fwmark);
 		w->dev.has |= WEFT_DEVICE_HAS_FWMARK;
+	} else if (strcmp(word, "relay") == 0 && !w->cli->as_wg) {
+		kind = weft_value_relay(value, strlen(value), &w->dev.relay);
+		w->dev.has |= WEFT_DEVICE_HAS_RELAY;
 	} else if (strcmp(word, "private-key") == 0) {
 		w->dev.has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
 		return weft_cli_read_key(w->cli, value, &w->dev.private_key);
@@ -237,7 +244,7 @@ int weft_cli_set(const struct weft_cli *cli, int argc, char **argv)
 	struct words w = {.cli = cli};
 	int rc = 1;
 
-	if (weft_cli_usage(cli, argc, argv, 2, argc, usage, &rc))
+	if (weft_cli_usage(cli, argc, argv, 2, argc, cli->as_wg ? wg_usage : weft_usage, &rc))
 		return rc;
 	if (read_words(&w, argc - 2, argv + 2) && weft_cli_resolve(cli, "set", &w.names, &w.dev))
 		rc = weft_cli_apply(cli, argv[1], &w.dev);

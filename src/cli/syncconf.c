@@ -98,6 +98,9 @@ int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv)
 		file.dev.has |= WEFT_DEVICE_HAS_PRIVATE_KEY | WEFT_DEVICE_HAS_FWMARK |
 				WEFT_DEVICE_HAS_LISTEN_PORT;
 		rc = weft_control_get(argv[1], &now);
+		/* said only to a device that has said it: others would refuse the word */
+		if (!rc && now.relay == WEFT_CONF_RELAY_FAST)
+			file.dev.has |= WEFT_DEVICE_HAS_RELAY;
 		if (!rc)
 			rc = make_change(&file.dev, &now);
 		if (rc)

@@ -24,7 +24,8 @@
 
 /*
  * What a get says beyond wg's fields: named figures, UAPI key "weft_<name>". Names in use, device:
- * drop_<reason> (reasons: core/drop.h), cookies_sent, under_load_ns, staged_bytes; peer:
+ * drop_<reason> (reasons: core/drop.h), cookies_sent, under_load_ns, staged_bytes, relayed_pkts,
+ * relayed_bytes; peer:
  * handshakes_initiated, handshakes_answered, handshakes_completed, handshakes_failed,
  * cookies_received, endpoint_age_sec, endpoint_changes, last_received_age_ms.
  */
@@ -78,6 +79,14 @@ enum weft_conf_device_has {
 	WEFT_DEVICE_HAS_FWMARK = 1 << 2,
 	WEFT_DEVICE_REPLACE_PEERS = 1 << 3,
 	WEFT_DEVICE_HAS_PUBLIC_KEY = 1 << 4, /* only in a get */
+	WEFT_DEVICE_HAS_RELAY = 1 << 5,
+};
+
+/* What becomes of packets from one peer to another. weft's own: no other device knows it. */
+enum weft_conf_relay {
+	WEFT_CONF_RELAY_DEFAULT, /* only in a change: as the daemon was started */
+	WEFT_CONF_RELAY_OFF,     /* the host forwards them */
+	WEFT_CONF_RELAY_FAST,    /* they go across, past the host */
 };
 
 struct weft_conf_device {
@@ -87,6 +96,7 @@ struct weft_conf_device {
 	uint8_t public_key[WEFT_KEY_LEN];
 	uint16_t listen_port;
 	uint32_t fwmark;
+	enum weft_conf_relay relay;
 	struct weft_conf_peer *peers;
 	size_t n_peers, cap_peers;
 	/* only in a get */

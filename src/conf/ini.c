@@ -14,7 +14,7 @@
 
 enum section { NO_SECTION, IN_INTERFACE, IN_PEER };
 
-static const char *const interface_keys[] = {"ListenPort", "FwMark", "PrivateKey", NULL};
+static const char *const interface_keys[] = {"ListenPort", "FwMark", "PrivateKey", "Relay", NULL};
 static const char *const peer_keys[] = {"PublicKey", "PresharedKey",        "AllowedIPs",
 					"Endpoint",  "PersistentKeepalive", NULL};
 static const char *const quick_keys[] = {"Address", "DNS",     "MTU",      "Table",      "PreUp",
@@ -144,7 +144,7 @@ static int unknown_key(struct reader *r, size_t key_len)
 			weft_diag_hint(r->diag, "it has PublicKey, PresharedKey, AllowedIPs, "
 						"Endpoint, PersistentKeepalive");
 		else
-			weft_diag_hint(r->diag, "it has PrivateKey, ListenPort, FwMark");
+			weft_diag_hint(r->diag, "it has PrivateKey, ListenPort, FwMark, Relay");
 	}
 	return bad_line(r);
 }
@@ -233,6 +233,9 @@ static int interface_line(struct reader *r, size_t key_len, const char *text, si
 	} else if (key == interface_keys[1]) {
 		kind = weft_value_fwmark(text, len, &dev->fwmark);
 		dev->has |= WEFT_DEVICE_HAS_FWMARK;
+	} else if (key == interface_keys[3]) {
+		kind = weft_value_relay(text, len, &dev->relay);
+		dev->has |= WEFT_DEVICE_HAS_RELAY;
 	} else {
 		rc = read_key(r, key, text, len, dev->private_key.b, true);
 		dev->has |= WEFT_DEVICE_HAS_PRIVATE_KEY;

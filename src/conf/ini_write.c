@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The writer of WireGuard's configuration file: showconf's output, byte for byte as wg has it. */
+/* The writer of WireGuard's configuration file: showconf's output, byte for byte as wg has it, but
+ * for what wg does not know. */
 #include "conf/ini.h"
 
 #include <string.h>
@@ -51,6 +52,8 @@ int weft_ini_write(struct weft_text *out, const struct weft_conf_device *dev)
 		rc = weft_text_printf(out, "ListenPort = %u\n", (unsigned)dev->listen_port);
 	if (!rc && dev->fwmark)
 		rc = weft_text_printf(out, "FwMark = 0x%x\n", (unsigned)dev->fwmark);
+	if (!rc && dev->relay == WEFT_CONF_RELAY_FAST)
+		rc = weft_text_printf(out, "Relay = fast\n");
 	if (!rc && !weft_ct_is_zero(dev->private_key.b, WEFT_KEY_LEN))
 		rc = put_key(out, "PrivateKey", dev->private_key.b);
 	if (!rc)

@@ -111,6 +111,7 @@ static json_t *device_object(const struct weft_conf_device *dev, bool secrets)
 		  (!secrets || put(o, "private_key", secret(&dev->private_key))) &&
 		  put(o, "listen_port", integer(dev->listen_port)) &&
 		  put(o, "fwmark", dev->fwmark ? integer(dev->fwmark) : json_null()) &&
+		  (dev->relay != WEFT_CONF_RELAY_FAST || put(o, "relay", json_string("fast"))) &&
 		  (!dev->version[0] || put(o, "weft_version", json_string(dev->version))) &&
 		  put_extras(o, &dev->extras);
 

@@ -64,6 +64,19 @@ static bool prefix(struct span s, struct weft_prefix *ret)
 	return true;
 }
 
+static bool relay(struct span s, enum weft_conf_relay *ret)
+{
+	if (is(s, "fast"))
+		*ret = WEFT_CONF_RELAY_FAST;
+	else if (is(s, "off"))
+		*ret = WEFT_CONF_RELAY_OFF;
+	else if (is(s, "default"))
+		*ret = WEFT_CONF_RELAY_DEFAULT;
+	else
+		return false;
+	return true;
+}
+
 /* An interface's name, as far as it may go to a terminal and into JSON: printable ASCII. */
 static bool is_zone(struct span s)
 {
@@ -151,6 +164,10 @@ static const char *set_device(struct weft_conf_device *dev, struct span key, str
 			return "a number of 32 bits, decimal or 0x…";
 		dev->fwmark = (uint32_t)v;
 		dev->has |= WEFT_DEVICE_HAS_FWMARK;
+	} else if (is(key, "weft_relay")) {
+		if (!relay(value, &dev->relay))
+			return "fast, off or default";
+		dev->has |= WEFT_DEVICE_HAS_RELAY;
 	} else if (is(key, "replace_peers")) {
 		if (!is(value, "true"))
 			return WANT_TRUE;
@@ -226,6 +243,7 @@ static const char *const set_keys[] = {
 	"listen_port",
 	"fwmark",
 	"replace_peers",
+	"weft_relay",
 	"public_key",
 	"remove",
 	"update_only",
@@ -409,6 +427,11 @@ int weft_uapi_write_set(struct weft_text *out, const struct weft_conf_device *de
 		rc = put_u64(out, "listen_port", dev->listen_port);
 	if (!rc && (dev->has & WEFT_DEVICE_HAS_FWMARK))
 		rc = put_u64(out, "fwmark", dev->fwmark);
+	if (!rc && (dev->has & WEFT_DEVICE_HAS_RELAY))
+		rc = weft_text_printf(out, "weft_relay=%s\n",
+				      dev->relay == WEFT_CONF_RELAY_FAST  ? "fast"
+				      : dev->relay == WEFT_CONF_RELAY_OFF ? "off"
+									  : "default");
 	if (!rc && (dev->has & WEFT_DEVICE_REPLACE_PEERS))
 		rc = weft_text_printf(out, "replace_peers=true\n");
 	for (size_t i = 0; !rc && i < dev->n_peers; i++)
@@ -431,6 +454,9 @@ int weft_uapi_write_device(struct weft_text *out, const struct weft_conf_device 
 		rc = put_u64(out, "fwmark", dev->fwmark);
 	if (!rc && dev->version[0])
 		rc = weft_text_printf(out, "weft_version=%s\n", dev->version);
+	/* told only when it is on: others need not know the word */
+	if (!rc && dev->relay == WEFT_CONF_RELAY_FAST)
+		rc = put_text(out, "weft_relay=fast\n");
 	if (!rc)
 		rc = put_extras(out, &dev->extras);
 	return rc;
@@ -493,6 +519,9 @@ static int get_device(struct weft_conf_device *dev, struct span key, struct span
 			return WEFT_E_PROTOCOL;
 		dev->fwmark = (uint32_t)v;
 		dev->has |= WEFT_DEVICE_HAS_FWMARK;
+	} else if (is(key, "weft_relay")) {
+		(void)relay(value,
+			    &dev->relay); /* a word that is not known: as if it was not there */
 	} else if (is(key, "weft_version")) {
 		if (value.len < sizeof(dev->version)) {
 			memset(dev->version, 0, sizeof(dev->version));

@@ -27,11 +27,12 @@ static void extra(struct weft_conf_extras *e, const char *prefix, const char *na
 
 static int get_device(struct weftd *d, struct weft_text *out)
 {
-	struct weft_conf_extra figures[WEFT_DROP_COUNT + 8];
+	struct weft_conf_extra figures[WEFT_DROP_COUNT + 16];
 	struct weft_conf_device conf = {
 		.has = WEFT_DEVICE_HAS_LISTEN_PORT,
 		.listen_port = d->listen_port,
 		.fwmark = d->fwmark,
+		.relay = atomic_load(&d->relay) ? WEFT_CONF_RELAY_FAST : WEFT_CONF_RELAY_OFF,
 		.version = WEFT_VERSION,
 		.extras = {.v = figures, .cap = sizeof(figures) / sizeof(figures[0])},
 	};
@@ -50,6 +51,8 @@ static int get_device(struct weftd *d, struct weft_text *out)
 	extra(&conf.extras, "", "cookies_sent", stats.cookies_sent);
 	extra(&conf.extras, "", "under_load_ns", stats.under_load_ns);
 	extra(&conf.extras, "", "staged_bytes", stats.staged_bytes);
+	extra(&conf.extras, "", "relayed_pkts", stats.relayed_pkts);
+	extra(&conf.extras, "", "relayed_bytes", stats.relayed_bytes);
 	rc = weft_uapi_write_device(out, &conf);
 	weft_secret_clear(&conf.private_key);
 	return rc;
@@ -391,6 +394,22 @@ static void remove_others(struct weftd *d, const struct plan *plan)
 	}
 }
 
+/*
+ * Whoever gives key, port, mark and all peers describes the interface whole (setconf, wg's too):
+ * what is not said is as the daemon was started. Everybody else changes what they name.
+ */
+static void commit_relay(struct weftd *d, const struct weft_conf_device *c)
+{
+	const unsigned whole = WEFT_DEVICE_REPLACE_PEERS | WEFT_DEVICE_HAS_PRIVATE_KEY |
+			       WEFT_DEVICE_HAS_LISTEN_PORT | WEFT_DEVICE_HAS_FWMARK;
+	bool named = (c->has & WEFT_DEVICE_HAS_RELAY) && c->relay != WEFT_CONF_RELAY_DEFAULT;
+
+	if (named)
+		atomic_store(&d->relay, c->relay == WEFT_CONF_RELAY_FAST);
+	else if ((c->has & WEFT_DEVICE_HAS_RELAY) || (c->has & whole) == whole)
+		atomic_store(&d->relay, d->opt.relay);
+}
+
 static void commit_device(struct weftd *d, struct plan *plan, uint64_t now_ns)
 {
 	const struct weft_conf_device *c = plan->change;
@@ -400,6 +419,7 @@ static void commit_device(struct weftd *d, struct plan *plan, uint64_t now_ns)
 		weftd_routes_forget(d);
 		weftd_sources_check(d, now_ns);
 	}
+	commit_relay(d, c);
 	if (c->has & WEFT_DEVICE_HAS_LISTEN_PORT)
 		d->listen_port = plan->udp ? plan->udp->port : c->listen_port;
 	if (plan->udp) {

@@ -40,6 +40,7 @@
 #define WEFTD_RATELIMIT_ENTRIES 8192       /* source addresses */
 #define WEFTD_HANDSHAKE_SLICE   16         /* handshakes between looks at other work */
 #define WEFTD_ROUTE_CACHE       1024       /* endpoints whose route is remembered */
+#define WEFTD_RELAY_FLOWS       1024       /* pairs of addresses whose way is remembered */
 #define WEFTD_TX_BATCH          64         /* packets read from the TUN in a row */
 #define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
 #define WEFTD_CHECK_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
@@ -92,6 +93,7 @@ struct weftd {
 	_Atomic bool routes_settling; /* they changed a moment ago: sources are looked at closely */
 
 	/* any thread */
+	_Atomic bool relay; /* packets from peer to peer go past the host; set by the owner */
 	_Atomic bool link_foreign; /* the interface was moved to another network namespace */
 	int wake_fd;               /* eventfd: the owner has something to do */
 	_Atomic bool wake_pending;

@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "daemon/relay.h"
 #include "daemon/steer.h"
 #include "linux/offload.h"
 
 struct weftd_deliver {
 	struct weftd *d;
 	struct weft_worker *w;
+	struct weftd_relay *relay;
 	struct weft_coalesce coalesce;
 	uint8_t flat[WEFT_TUN_MAX_PACKET + 1];    /* a super-packet that has to be cut again */
 	uint8_t segment[WEFT_TUN_MAX_PACKET + 1]; /* one piece of it */
@@ -86,9 +88,15 @@ static void emit(void *ctx, struct weft_coalesced *c)
 int weftd_deliver_new(struct weftd *d, struct weft_worker *w, struct weftd_deliver **ret_dl)
 {
 	struct weftd_deliver *dl = calloc(1, sizeof(*dl));
+	int rc;
 
 	if (!dl)
 		return -ENOMEM;
+	rc = weftd_relay_new(d, w, &dl->relay);
+	if (rc) {
+		free(dl);
+		return rc;
+	}
 	dl->d = d;
 	dl->w = w;
 	weft_coalesce_init(&dl->coalesce, d->tun.tso, d->tun.uso, emit, dl);
@@ -98,8 +106,10 @@ int weftd_deliver_new(struct weftd *d, struct weft_worker *w, struct weftd_deliv
 
 void weftd_deliver_free(struct weftd_deliver *dl)
 {
-	if (dl)
-		weft_wipe(dl, sizeof(*dl));
+	if (!dl)
+		return;
+	weftd_relay_free(dl->relay);
+	weft_wipe(dl, sizeof(*dl));
 	free(dl);
 }
 
@@ -133,9 +143,11 @@ unsigned weftd_open_train(struct weft_worker *w, const struct weft_udp_train *tr
 }
 
 /* One inner packet of `len` bytes, writable, that came from `peer`. */
-static void deliver_packet(struct weftd_deliver *dl, uint8_t *inner, size_t len)
+static void deliver_packet(struct weftd_deliver *dl, struct weft_peer *peer, uint8_t *inner,
+			   size_t len)
 {
-	weft_coalesce_add(&dl->coalesce, inner, len);
+	if (!weftd_relay_take(dl->relay, peer, inner, len))
+		weft_coalesce_add(&dl->coalesce, inner, len);
 }
 
 static void accept_items(struct weftd_deliver *dl, struct weft_rx_item *items, unsigned n)
@@ -147,7 +159,7 @@ static void accept_items(struct weftd_deliver *dl, struct weft_rx_item *items, u
 
 		if (items[i].result == 0 && weft_rx_accept(dl->w, &items[i], &got) == 0 &&
 		    got.inner)
-			deliver_packet(dl, pkt + (got.inner - pkt), got.inner_len);
+			deliver_packet(dl, got.peer, pkt + (got.inner - pkt), got.inner_len);
 	}
 }
 
@@ -164,4 +176,5 @@ void weftd_deliver_train(struct weftd_deliver *dl, const struct weft_udp_train *
 void weftd_deliver_flush(struct weftd_deliver *dl)
 {
 	weft_coalesce_flush(&dl->coalesce);
+	weftd_relay_flush(dl->relay);
 }

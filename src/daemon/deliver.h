@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The last step inwards: what was opened is accepted in the order in which it came, and what is
- * inside goes to the TUN, the packets of one flow as one super-packet where the kernel takes that.
+ * inside goes to the TUN, the packets of one flow as one super-packet where the kernel takes that,
+ * or straight to another peer (relay.h).
  * Everything here has one user at a time, and a core worker of its own role: which thread delivers
  * may change from batch to batch.
  *

@@ -374,6 +374,7 @@ int main(int argc, char **argv)
 		d.rx[i].kick_fd = -1;
 	for (unsigned i = 0; i < WEFTD_MAX_TX - 1; i++)
 		d.more_queues[i].fd = -1;
+	atomic_store(&d.relay, d.opt.relay);
 	weftd_log_init(d.opt.log_level, d.opt.log_json, d.opt.ifname);
 	return serve(&d, ready_fd);
 }

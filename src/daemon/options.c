@@ -15,6 +15,7 @@ enum {
 	OPT_LOG_FORMAT,
 	OPT_NO_TUN_OFFLOAD,
 	OPT_NO_UDP_OFFLOAD,
+	OPT_RELAY,
 	OPT_THREADS,
 	OPT_VERSION
 };
@@ -27,6 +28,7 @@ static const struct option long_options[] = {
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"no-tun-offload", no_argument, NULL, OPT_NO_TUN_OFFLOAD},
 	{"no-udp-offload", no_argument, NULL, OPT_NO_UDP_OFFLOAD},
+	{"relay", required_argument, NULL, OPT_RELAY},
 	{"threads", required_argument, NULL, OPT_THREADS},
 	{NULL, 0, NULL, 0},
 };
@@ -35,7 +37,7 @@ const char *weftd_help(void)
 {
 	return "usage: weftd [-f|--foreground] [--crypto LIBRARY] [--log-format text|json] "
 	       "[--no-tun-offload]\n"
-	       "             [--no-udp-offload] [--threads N] IFNAME\n"
+	       "             [--no-udp-offload] [--relay fast|off] [--threads N] IFNAME\n"
 	       "\n"
 	       "Makes the WireGuard interface IFNAME and serves it until it is deleted, its "
 	       "control\n"
@@ -48,6 +50,10 @@ const char *weftd_help(void)
 	       "event\n"
 	       "      --no-tun-offload    no segmentation offload on the tunnel interface\n"
 	       "      --no-udp-offload    no segmentation offload on the UDP sockets\n"
+	       "      --relay fast|off    carry packets from peer to peer past the host's firewall "
+	       "(off\n"
+	       "                          is the default), unless the configuration says "
+	       "otherwise\n"
 	       "      --threads N         threads that move data, 2 to 16; as many as there are\n"
 	       "                          processors to run on if not given\n"
 	       "  -h, --help              this text\n"
@@ -60,6 +66,7 @@ const char *weftd_help(void)
 	       "  WG_TUN_FD               an open tunnel device to use instead of making one\n"
 	       "  WG_UAPI_FD              a listening control socket to use instead of making one\n"
 	       "  WG_PROCESS_FOREGROUND=1 as --foreground\n"
+	       "  WEFT_RELAY=fast|off     as --relay, which goes before it\n"
 	       "  NOTIFY_SOCKET           where systemd is told of READY=1\n";
 }
 
@@ -89,6 +96,16 @@ static int parse_fd(const char *name, int *ret_fd, struct weft_diag *diag)
 		return -EINVAL;
 	}
 	*ret_fd = (int)v;
+	return 0;
+}
+
+static int parse_relay(const char *name, const char *text, bool *ret_relay, struct weft_diag *diag)
+{
+	if (strcmp(text, "fast") != 0 && strcmp(text, "off") != 0) {
+		weft_diag_set(diag, 0, 0, "%s takes fast or off, not '%s'", name, text);
+		return -EINVAL;
+	}
+	*ret_relay = strcmp(text, "fast") == 0;
 	return 0;
 }
 
@@ -175,6 +192,8 @@ static int take_option(struct weftd_options *opt, int c, char **argv, struct wef
 		}
 		opt->log_json = strcmp(optarg, "json") == 0;
 		return 0;
+	case OPT_RELAY:
+		return parse_relay("--relay", optarg, &opt->relay, diag);
 	case ':':
 		weft_diag_set(diag, 0, 0, "option '%s' needs a value", argv[optind - 1]);
 		return -EINVAL;
@@ -195,8 +214,10 @@ int weftd_options_parse(struct weftd_options *ret_opt, int argc, char **argv,
 		.uapi_fd = -1,
 		.log_level = WEFTD_LOG_ERROR,
 	};
-	int c, rc;
+	const char *relay = getenv("WEFT_RELAY");
+	int bad_relay, c, rc;
 
+	bad_relay = relay ? parse_relay("WEFT_RELAY", relay, &opt.relay, diag) : 0;
 	opterr = 0;
 	optind = 0; /* glibc: start anew, whatever ran before */
 	while ((c = getopt_long(argc, argv, ":fh", long_options, NULL)) != -1) {
@@ -208,6 +229,8 @@ int weftd_options_parse(struct weftd_options *ret_opt, int argc, char **argv,
 		*ret_opt = opt;
 		return 0;
 	}
+	if (bad_relay)
+		return bad_relay;
 	if (argc - optind != 1) {
 		weft_diag_set(diag, 0, 0, "expected one interface name, found %d arguments",
 			      argc - optind);

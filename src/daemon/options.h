@@ -18,6 +18,7 @@ struct weftd_options {
 	bool log_json;
 	bool tun_offload, udp_offload;
 	enum weft_aead_choice crypto;
+	bool relay; /* packets from peer to peer go past the host, unless configured otherwise */
 	unsigned threads; /* that move data: WEFTD_MIN_THREADS to WEFTD_MAX_THREADS */
 	enum weftd_log_level log_level;
 	bool keep_stderr; /* LOG_LEVEL was given: a daemon in the background keeps logging */

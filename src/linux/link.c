@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/if.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +104,8 @@ static int open_watch(struct mnl_socket **ret_nl)
 {
 	unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
 			  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
-			  1u << (RTNLGRP_IPV6_RULE - 1);
+			  1u << (RTNLGRP_IPV6_RULE - 1) | 1u << (RTNLGRP_IPV4_NETCONF - 1) |
+			  1u << (RTNLGRP_IPV6_NETCONF - 1);
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	int size = WATCH_BUFFER_BYTES;
 	int err;
@@ -187,6 +189,7 @@ static int note_message(const struct nlmsghdr *nlh, void *arg)
 	}
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
+	case RTM_NEWNETCONF:
 		s->changes |= WEFT_LINK_ROUTE;
 		break;
 	default:
@@ -252,51 +255,167 @@ uint32_t weft_link_mtu(const struct weft_link *link)
 	return link->mtu;
 }
 
+/* ---- routes ---- */
+
 struct route_answer {
 	unsigned ifindex;
+	uint8_t type;          /* RTN_* */
+	uint32_t mtu;          /* 0: the route has none of its own */
+	uint8_t src_bytes[16]; /* the address that the kernel prefers */
+	size_t src_len;        /* 0: none */
 };
+
+static uint32_t metric_mtu(const struct nlattr *metrics)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, metrics)
+	{
+		if (mnl_attr_get_type(attr) == RTAX_MTU &&
+		    mnl_attr_get_payload_len(attr) == sizeof(uint32_t))
+			return mnl_attr_get_u32(attr);
+	}
+	return 0;
+}
 
 static int note_route(const struct nlmsghdr *nlh, void *arg)
 {
 	struct route_answer *answer = arg;
 	const struct nlattr *tb[RTA_MAX + 1] = {0};
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE ||
-	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtmsg))
+	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm))
 		return MNL_CB_OK;
-	if (mnl_attr_parse(nlh, sizeof(struct rtmsg), parse_attr, tb) < 0)
+	if (mnl_attr_parse(nlh, sizeof(*rtm), parse_attr, tb) < 0)
 		return MNL_CB_OK;
+	answer->type = rtm->rtm_type;
 	if (tb[RTA_OIF] && mnl_attr_get_payload_len(tb[RTA_OIF]) == sizeof(uint32_t))
 		answer->ifindex = mnl_attr_get_u32(tb[RTA_OIF]);
+	if (tb[RTA_METRICS])
+		answer->mtu = metric_mtu(tb[RTA_METRICS]);
+	if (tb[RTA_PREFSRC] &&
+	    mnl_attr_get_payload_len(tb[RTA_PREFSRC]) <= sizeof(answer->src_bytes)) {
+		answer->src_len = mnl_attr_get_payload_len(tb[RTA_PREFSRC]);
+		memcpy(answer->src_bytes, mnl_attr_get_payload(tb[RTA_PREFSRC]), answer->src_len);
+	}
 	return MNL_CB_OK;
 }
 
-int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip,
-		      const struct weft_ip *source, uint32_t fwmark, unsigned *ret_ifindex)
+struct route_question {
+	const struct weft_ip *to, *source; /* source may be NULL */
+	uint32_t fwmark;                   /* 0: none */
+	unsigned iif, oif;                 /* 0: none */
+};
+
+static int ask_route(struct weft_link *link, const struct route_question *q,
+		     struct route_answer *ret)
 {
 	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
 	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETROUTE, NLM_F_ACK);
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(req, sizeof(*rtm));
 	struct route_answer answer = {0};
+	uint8_t family = q->to->family;
 	int err;
 
-	if ((ip->family != WEFT_IPV4 && ip->family != WEFT_IPV6) ||
-	    (source && source->family != ip->family))
+	if ((family != WEFT_IPV4 && family != WEFT_IPV6) ||
+	    (q->source && q->source->family != family))
 		return -EAFNOSUPPORT;
-	rtm->rtm_family = ip->family == WEFT_IPV4 ? AF_INET : AF_INET6;
-	rtm->rtm_dst_len = (uint8_t)weft_family_bits(ip->family);
-	mnl_attr_put(req, RTA_DST, weft_family_bytes(ip->family), ip->b);
-	if (source) {
-		rtm->rtm_src_len = (uint8_t)weft_family_bits(source->family);
-		mnl_attr_put(req, RTA_SRC, weft_family_bytes(source->family), source->b);
+	rtm->rtm_family = family == WEFT_IPV4 ? AF_INET : AF_INET6;
+	rtm->rtm_dst_len = (uint8_t)weft_family_bits(family);
+	mnl_attr_put(req, RTA_DST, weft_family_bytes(family), q->to->b);
+	if (q->source) {
+		rtm->rtm_src_len = (uint8_t)weft_family_bits(family);
+		mnl_attr_put(req, RTA_SRC, weft_family_bytes(family), q->source->b);
 	}
-	if (fwmark)
-		mnl_attr_put_u32(req, RTA_MARK, fwmark);
+	if (q->fwmark)
+		mnl_attr_put_u32(req, RTA_MARK, q->fwmark);
+	if (q->iif)
+		mnl_attr_put_u32(req, RTA_IIF, q->iif);
+	if (q->oif)
+		mnl_attr_put_u32(req, RTA_OIF, q->oif);
 	err = weft_rtnl_talk(&link->route, req, note_route, &answer);
 	if (err < 0)
 		return err;
 	if (!answer.ifindex)
 		return -ENETUNREACH;
-	*ret_ifindex = answer.ifindex;
+	*ret = answer;
+	return 0;
+}
+
+int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip,
+		      const struct weft_ip *source, uint32_t fwmark, unsigned *ret_ifindex)
+{
+	const struct route_question q = {.to = ip, .source = source, .fwmark = fwmark};
+	struct route_answer answer;
+	int err = ask_route(link, &q, &answer);
+
+	if (err == 0)
+		*ret_ifindex = answer.ifindex;
+	return err;
+}
+
+static int note_forwarding(const struct nlmsghdr *nlh, void *arg)
+{
+	bool *forwards = arg;
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWNETCONF ||
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct netconfmsg))
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, sizeof(struct netconfmsg))
+	{
+		if (mnl_attr_get_type(attr) == NETCONFA_FORWARDING &&
+		    mnl_attr_get_payload_len(attr) == sizeof(uint32_t))
+			*forwards = mnl_attr_get_u32(attr) != 0;
+	}
+	return MNL_CB_OK;
+}
+
+/* IPv6 has one switch for all, which a look-up of routes does not heed. */
+static bool forwards_v6(struct weft_link *link)
+{
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETNETCONF, NLM_F_ACK);
+	struct netconfmsg *ncm = mnl_nlmsg_put_extra_header(req, sizeof(*ncm));
+	bool forwards = false;
+
+	ncm->ncm_family = AF_INET6;
+	mnl_attr_put_u32(req, NETCONFA_IFINDEX, (uint32_t)NETCONFA_IFINDEX_ALL);
+	return weft_rtnl_talk(&link->route, req, note_forwarding, &forwards) == 0 && forwards;
+}
+
+int weft_route_forward(struct weft_link *link, const struct weft_ip *src, const struct weft_ip *dst,
+		       unsigned ifindex, uint32_t *ret_max_len)
+{
+	const struct route_question q = {.to = dst, .source = src, .iif = ifindex};
+	struct route_answer answer;
+	int err = ask_route(link, &q, &answer);
+
+	if (err < 0)
+		return err;
+	if (answer.type != RTN_UNICAST || answer.ifindex != ifindex)
+		return -ENETUNREACH;
+	if (dst->family == WEFT_IPV6 && !forwards_v6(link))
+		return -ENETUNREACH;
+	*ret_max_len = answer.mtu ? answer.mtu : UINT32_MAX;
+	return 0;
+}
+
+int weft_route_source(struct weft_link *link, const struct weft_ip *to, unsigned ifindex,
+		      struct weft_ip *ret_source)
+{
+	const struct route_question q = {.to = to, .oif = ifindex};
+	struct route_answer answer;
+	int err = ask_route(link, &q, &answer);
+
+	if (err < 0)
+		return err;
+	if (answer.type != RTN_UNICAST || answer.ifindex != ifindex)
+		return -ENETUNREACH;
+	if (answer.src_len == 0 || answer.src_len != weft_family_bytes(to->family))
+		return -EADDRNOTAVAIL;
+	memset(ret_source, 0, sizeof(*ret_source));
+	ret_source->family = to->family;
+	memcpy(ret_source->b, answer.src_bytes, answer.src_len);
 	return 0;
 }

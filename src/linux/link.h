@@ -21,7 +21,7 @@ enum weft_link_change {
 	WEFT_LINK_MTU = 1 << 2,
 	WEFT_LINK_DELETED = 1 << 3,
 	WEFT_LINK_ADDRESS = 1 << 4, /* an address of any interface came or went */
-	WEFT_LINK_ROUTE = 1 << 5,   /* a route or rule changed */
+	WEFT_LINK_ROUTE = 1 << 5,   /* a route, a rule or forwarding changed */
 	WEFT_LINK_OVERRUN = 1 << 6, /* messages were lost: state was read anew */
 };
 
@@ -62,5 +62,23 @@ WEFT_MUST_CHECK int weft_link_limit_gso(unsigned ifindex, uint32_t mtu);
 WEFT_MUST_CHECK int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip,
 				      const struct weft_ip *source, uint32_t fwmark,
 				      unsigned *ret_ifindex);
+
+/*
+ * Would the host forward a packet that came in by interface `ifindex`, from `src` to `dst`, and
+ * back out of that interface? Its routes and rules decide (by addresses and interface: not by mark,
+ * protocol, port or DS field), its own addresses, its source filter, and whether it forwards at
+ * all. Returns 0 with the longest packet that the route takes (bytes; UINT32_MAX: as the
+ * interface), or negated errno: -ENETUNREACH if it would do anything else. Threads as above.
+ */
+WEFT_MUST_CHECK int weft_route_forward(struct weft_link *link, const struct weft_ip *src,
+				       const struct weft_ip *dst, unsigned ifindex,
+				       uint32_t *ret_max_len);
+
+/*
+ * The address that the host would send from to `to` out of interface `ifindex`. 0 or negated errno
+ * (-EADDRNOTAVAIL: it has none, -ENETUNREACH: not by that interface). Threads as above.
+ */
+WEFT_MUST_CHECK int weft_route_source(struct weft_link *link, const struct weft_ip *to,
+				      unsigned ifindex, struct weft_ip *ret_source);
 
 #endif
