@@ -59,6 +59,8 @@ void weft_cli_fault(const struct weft_cli *cli, const struct weft_diag *diag,
 
 /* "<what>: <the code's sentence>", as wg's perror has it. Returns 1, for main. */
 int weft_cli_failed(const struct weft_cli *cli, const char *what, int rc);
+/* The same of an interface that cannot be reached; weft says which. */
+int weft_cli_no_access(const struct weft_cli *cli, const char *name, int rc);
 
 /* wg's sentence for a code: strerror, with weft's own codes put among errnos. */
 const char *weft_cli_strerror(int rc);

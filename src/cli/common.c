@@ -51,6 +51,14 @@ int weft_cli_failed(const struct weft_cli *cli, const char *what, int rc)
 	return 1;
 }
 
+int weft_cli_no_access(const struct weft_cli *cli, const char *name, int rc)
+{
+	if (cli->as_wg) /* which does not say to which */
+		return weft_cli_failed(cli, "Unable to access interface", rc);
+	weft_cli_error(cli, "Unable to access interface %s: %s", name, weft_strerror(rc));
+	return 1;
+}
+
 int weft_cli_get(const char *name, struct weft_conf_device *ret_dev)
 {
 	struct weft_crypto *crypto = NULL;

@@ -283,7 +283,7 @@ static int show_one(const struct weft_cli *cli, const char *name, const struct f
 	int rc = weft_cli_get(name, &dev);
 
 	if (rc)
-		rc = weft_cli_failed(cli, "Unable to access interface", rc);
+		rc = weft_cli_no_access(cli, name, rc);
 	else if (json)
 		rc = print_json(cli, &dev, 1);
 	else if (f)

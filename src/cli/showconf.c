@@ -15,7 +15,7 @@ int weft_cli_showconf(const struct weft_cli *cli, int argc, char **argv)
 		rc = weft_ini_write(&text, &dev);
 	weft_conf_device_clear(&dev);
 	if (rc)
-		rc = weft_cli_failed(cli, "Unable to access interface", rc);
+		rc = weft_cli_no_access(cli, argv[1], rc);
 	else
 		fwrite(text.p, 1, text.len, stdout);
 	weft_text_clear(&text);

@@ -35,17 +35,26 @@ static struct rate rates[RATE_SLOTS];
 static struct rate rate_all;
 static pthread_mutex_t rate_lock = PTHREAD_MUTEX_INITIALIZER;
 
-enum weftd_log_level weftd_log_level_parse(const char *text)
+bool weftd_log_level_parse(const char *text, enum weftd_log_level *ret_level)
 {
-	if (!text)
-		return WEFTD_LOG_ERROR;
-	if (strcmp(text, "silent") == 0)
-		return WEFTD_LOG_SILENT;
-	if (strcmp(text, "info") == 0)
-		return WEFTD_LOG_INFO;
-	if (strcmp(text, "verbose") == 0 || strcmp(text, "debug") == 0)
-		return WEFTD_LOG_DEBUG;
-	return WEFTD_LOG_ERROR;
+	static const struct {
+		enum weftd_log_level level;
+		const char *word;
+	} known[] = {
+		{.word = "silent", .level = WEFTD_LOG_SILENT},
+		{.word = "error", .level = WEFTD_LOG_ERROR},
+		{.word = "info", .level = WEFTD_LOG_INFO},
+		{.word = "verbose", .level = WEFTD_LOG_DEBUG},
+		{.word = "debug", .level = WEFTD_LOG_DEBUG},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(text, known[i].word) == 0) {
+			*ret_level = known[i].level;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* True if stderr is the journal's own stream (systemd.exec(5), JOURNAL_STREAM). */

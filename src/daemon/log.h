@@ -19,8 +19,8 @@ enum weftd_log_level {
 
 #define WEFTD_LOG_MAX_LINE 2048 /* bytes; longer lines are cut */
 
-/* LOG_LEVEL's words; NULL and unknown words are "error", as in wireguard-go. */
-enum weftd_log_level weftd_log_level_parse(const char *text);
+/* LOG_LEVEL's words. False, and nothing written, for others. */
+bool weftd_log_level_parse(const char *text, enum weftd_log_level *ret_level);
 
 /* Before threads. `ifname` is copied. */
 void weftd_log_init(enum weftd_log_level level, bool json, const char *ifname);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,11 @@ static int make_link(struct weftd *d)
 		rc = weft_tun_from_fd(&d->tun, d->opt.tun_fd, d->opt.tun_offload);
 	else
 		rc = weft_tun_open(&d->tun, d->opt.ifname, d->opt.tun_offload, d->n_tx > 1);
+	if (rc == -EINVAL && d->opt.tun_fd < 0 && if_nametoindex(d->opt.ifname) != 0)
+		return complain(
+			d,
+			"an interface of this name is there and cannot be used as a tunnel device",
+			rc);
 	if (rc)
 		return complain(d, "tunnel device", rc);
 	rc = make_queues(d);
@@ -376,5 +382,8 @@ int main(int argc, char **argv)
 		d.more_queues[i].fd = -1;
 	atomic_store(&d.relay, d.opt.relay);
 	weftd_log_init(d.opt.log_level, d.opt.log_json, d.opt.ifname);
+	if (d.opt.unknown_log_level)
+		weftd_log(WEFTD_LOG_ERROR, "log_level_unknown", "value", d.opt.unknown_log_level,
+			  NULL);
 	return serve(&d, ready_fd);
 }

@@ -115,7 +115,9 @@ static int parse_environment(struct weftd_options *opt, struct weft_diag *diag)
 	const char *foreground = getenv("WG_PROCESS_FOREGROUND");
 	int rc;
 
-	opt->log_level = weftd_log_level_parse(level);
+	if (level && !weftd_log_level_parse(level, &opt->log_level))
+		opt->unknown_log_level =
+			level; /* it may be meant for other programs: no reason to fail */
 	opt->keep_stderr = level && opt->log_level != WEFTD_LOG_SILENT;
 	if (foreground && strcmp(foreground, "1") == 0)
 		opt->foreground = true;

@@ -21,6 +21,7 @@ struct weftd_options {
 	bool relay; /* packets from peer to peer go past the host, unless configured otherwise */
 	unsigned threads; /* that move data: WEFTD_MIN_THREADS to WEFTD_MAX_THREADS */
 	enum weftd_log_level log_level;
+	const char *unknown_log_level; /* what LOG_LEVEL says, if that is no level; else NULL */
 	bool keep_stderr; /* LOG_LEVEL was given: a daemon in the background keeps logging */
 	int tun_fd;       /* WG_TUN_FD, or -1 */
 	int uapi_fd;      /* WG_UAPI_FD, or -1 */

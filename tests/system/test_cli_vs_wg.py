@@ -316,7 +316,8 @@ def test_bad_arguments(tools, args):
     (["set", "f1", "endpoint", "1.2.3.4:5"], ["comes after peer"]),
     (["set", "f1", "peer", K2.public64, "fwmark", "5"], ["comes before the first peer"]),
     (["set", "f1", "peer", K2.public64, "allowed-ips", "10.0.0.0/8,x"], ["allowed-ips", '"x"']),
-    (["show", "nosuch"], ["No such device"]),
+    (["show", "nosuch"], ["interface nosuch: ", "No such device"]),
+    (["showconf", "nosuch"], ["interface nosuch: ", "No such device"]),
     (["set", "nosuch", "fwmark", "5"], ["No such device"]),
 ], ids=lambda x: " ".join(x))
 def test_own_errors(tools, args, words):

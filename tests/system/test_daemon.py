@@ -266,6 +266,19 @@ def test_log_level(net, level, words):
         assert text == ""
 
 
+def test_unknown_log_level(net):
+    """It is said, and weftd starts: the variable may be meant for others."""
+    d = wg.Daemon(net.host(), "weftd", env={"LOG_LEVEL": "chatty"})
+    assert "event=log_level_unknown value=chatty" in d.log()
+
+
+def test_name_of_another_interface(net):
+    h, _ = net.wire(["192.0.2.1/24"], ["192.0.2.2/24"])
+    done = h.run(WEFTD, "eth0", check=False)
+    assert done.returncode == 1
+    assert "eth0: " in done.stderr and "an interface of this name" in done.stderr
+
+
 # ---- log ----
 
 def test_log(pair):

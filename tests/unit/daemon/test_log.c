@@ -59,16 +59,23 @@ static void cut_at_a_field(void **state)
 	}
 }
 
+static int level_of(const char *word)
+{
+	enum weftd_log_level level = WEFTD_LOG_ERROR;
+
+	return weftd_log_level_parse(word, &level) ? (int)level : -1;
+}
+
 static void levels(void **state)
 {
 	(void)state;
-	assert_int_equal(weftd_log_level_parse(NULL), WEFTD_LOG_ERROR);
-	assert_int_equal(weftd_log_level_parse("nonsense"), WEFTD_LOG_ERROR);
-	assert_int_equal(weftd_log_level_parse("error"), WEFTD_LOG_ERROR);
-	assert_int_equal(weftd_log_level_parse("silent"), WEFTD_LOG_SILENT);
-	assert_int_equal(weftd_log_level_parse("info"), WEFTD_LOG_INFO);
-	assert_int_equal(weftd_log_level_parse("verbose"), WEFTD_LOG_DEBUG);
-	assert_int_equal(weftd_log_level_parse("debug"), WEFTD_LOG_DEBUG);
+	assert_int_equal(level_of("nonsense"), -1);
+	assert_int_equal(level_of(""), -1);
+	assert_int_equal(level_of("error"), WEFTD_LOG_ERROR);
+	assert_int_equal(level_of("silent"), WEFTD_LOG_SILENT);
+	assert_int_equal(level_of("info"), WEFTD_LOG_INFO);
+	assert_int_equal(level_of("verbose"), WEFTD_LOG_DEBUG);
+	assert_int_equal(level_of("debug"), WEFTD_LOG_DEBUG);
 }
 
 static void rates(void **state)
