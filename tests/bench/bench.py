@@ -149,7 +149,8 @@ class Alone(world.World):
 def weftd_version(weftd):
     """Version, commit and cipher library of weftd, as far as it and git say."""
     out = [world.run(str(weftd), "--version", check=False).strip().removeprefix("weftd ")]
-    commit = world.run("git", "-C", str(TOP), "describe", "--always", "--dirty", check=False).strip()
+    commit = world.run("git", "-C", str(TOP), "describe", "--always", "--dirty",
+                       check=False).strip()
     out += [commit] if commit else []
     with Alone(Subject("weftd", [str(weftd)])) as w:
         if "crypto" in w.said:
@@ -201,8 +202,8 @@ def arguments(argv):
                     help="only these of " + ", ".join(GROUPS))
     ap.add_argument("--subjects", metavar="A,B", help="only these of those there are")
     ap.add_argument("--quick", action="store_true",
-                    help="four measures, compared with ratios.json; ends with 1 if one fell by more "
-                         "than 15 %%")
+                    help="four measures, compared with ratios.json; ends with 1 if one fell by "
+                         "more than 15 %%")
     ap.add_argument("--update", action="store_true", help="with --quick: write ratios.json anew")
     ap.add_argument("--offline", action="store_true", help="take the installed wireguard-go")
     ap.add_argument("--out", type=Path, default=TOP / "build/bench", metavar="FOLDER",

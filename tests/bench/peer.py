@@ -93,7 +93,8 @@ def backport(folder, note):
             note(f"the list of {codename}-backports cannot be fetched")
         else:
             stamp.touch()
-    found = re.search(r"\|\s*(\S+)\s*\|", run("apt-cache", "madison", PACKAGE, *options, check=False))
+    said = run("apt-cache", "madison", PACKAGE, *options, check=False)
+    found = re.search(r"\|\s*(\S+)\s*\|", said)
     if not found:
         return note(f"{codename}-backports has no {PACKAGE}")
     version = found[1]

@@ -85,8 +85,8 @@ def spread(runs, subject, measure):
 def ratios(runs, subject):
     """{measure: subject / wireguard-go}: the median of what the rounds say, each for itself.
 
-    What drifts from round to round moves both of a round alike. Where no round has both undisturbed,
-    the medians are divided.
+    What drifts from round to round moves both of a round alike. Where no round has both
+    undisturbed, the medians are divided.
     """
     mid = medians(runs)
     mine, other = mid.get(subject, {}), mid.get(GO, {})
@@ -190,16 +190,16 @@ def about(result):
     out += [f"- {name}: {version}" for name, version in result["versions"].items()]
     bad = sum(len(r.get("disturbed", {})) for r in result["runs"])
     if bad:
-        out.append(f"- {bad} of {sum(len(r['figures']) for r in result['runs'])} single figures were "
-                   "disturbed by other work on the machine or its host; they count only where there "
-                   "is no other")
+        every = sum(len(r["figures"]) for r in result["runs"])
+        out.append(f"- {bad} of {every} single figures were disturbed by other work on the machine "
+                   "or its host; they count only where there is no other")
     return "\n".join(out) + "\n"
 
 
 SCALE = {"peers": "peers", "load_s": "load, s", "bytes_a_peer": "bytes a peer",
          "high_water_kB": "at most, kB", "add_ms": "add one, ms", "change_ms": "change one, ms",
-         "remove_ms": "remove one, ms", "wg_show_s": "`wg show`, s", "weft_show_s": "`weft show`, s",
-         "idle_cpu_s": "CPU, idle, s"}
+         "remove_ms": "remove one, ms", "wg_show_s": "`wg show`, s",
+         "weft_show_s": "`weft show`, s", "idle_cpu_s": "CPU, idle, s"}
 
 
 def scale_table(result):
@@ -207,8 +207,8 @@ def scale_table(result):
     out = []
     for subject, lines in (result.get("scale") or {}).items():
         for x in lines:
-            out.append(f"| {subject} | " + " | ".join(
-                f"{x[k]:,}" if isinstance(x.get(k), int) else number(x.get(k)) for k in SCALE) + " |")
+            cells = (f"{x[k]:,}" if isinstance(x.get(k), int) else number(x.get(k)) for k in SCALE)
+            out.append(f"| {subject} | " + " | ".join(cells) + " |")
     if not out:
         return ""
     head = ["", "| | " + " | ".join(SCALE.values()) + " |", "| --- |" + " ---: |" * len(SCALE)]
@@ -261,7 +261,8 @@ def svg(title, groups, log=False):
     out, y = [], 46
     for label, bars in groups:
         middle = y + len(bars) * bar / 2 + 5
-        out.append(f'<text x="{left - 10}" y="{middle:.0f}" text-anchor="end">{escape(label)}</text>')
+        out.append(f'<text x="{left - 10}" y="{middle:.0f}" text-anchor="end">'
+                   f'{escape(label)}</text>')
         for subject, v in bars:
             n = length(v)
             out.append(f'<rect x="{left}" y="{y}" width="{max(n, 1):.1f}" height="{bar - 2}" '
@@ -279,8 +280,8 @@ def svg(title, groups, log=False):
             f'{escape(title)}{note}</text>' + "".join(out) + "</svg>\n")
 
 
-def plots(mid):
-    """{file name: SVG} of what was measured."""
+def plots(mid, scale=None):
+    """{file name: SVG} of what was measured; scale: scale.py's JSON."""
     labels = {r[0]: r[1] for r in ROWS}
     out = {}
     for name, (title, measures) in PLOTS.items():
@@ -289,7 +290,14 @@ def plots(mid):
         picture = svg(title, groups, log=name == "ping")
         if picture:
             out[f"{name}.svg"] = picture
-    return out
+    groups = []
+    for key, label in (("bytes_a_peer", "bytes a peer"), ("load_s", "load, s")):
+        for n in sorted({x["peers"] for lines in (scale or {}).values() for x in lines}):
+            bars = [(s, x[key]) for s, lines in scale.items() for x in lines
+                    if x["peers"] == n and key in x]
+            groups.append((f"{label}, {n:,} peers", bars))
+    picture = svg("Peers configured at once", [g for g in groups if g[1]], log=True)
+    return {**out, "scale.svg": picture} if picture else out
 
 
 def write(result, folder):
@@ -297,8 +305,10 @@ def write(result, folder):
     folder.mkdir(parents=True, exist_ok=True)
     mid = medians(result["runs"])
     table = text_table(result["runs"])
-    for name, text in {"bench.json": json.dumps({**result, "medians": mid}, indent=1) + "\n",
-                       "table.txt": table, "table.md": markdown(result), **plots(mid)}.items():
+    files = {"bench.json": json.dumps({**result, "medians": mid}, indent=1) + "\n",
+             "table.txt": table, "table.md": markdown(result),
+             **plots(mid, result.get("scale"))}
+    for name, text in files.items():
         (folder / name).write_text(text)
     return table
 

@@ -84,7 +84,7 @@ def test_other_work_is_seen():
     # asked by a process that is not the parent of what works
     ask = ("import sys; sys.path.insert(0, sys.argv[1]); import world\n"
            "before = world.others_cpu(); print(flush=True); sys.stdin.readline()\n"
-           "print(world.others_cpu() - before)")
+           "print(world.others_since(before, world.others_cpu())[0])")
 
     def seen():
         p = subprocess.Popen([sys.executable, "-c", ask, str(HERE)], stdin=subprocess.PIPE,
@@ -95,6 +95,13 @@ def test_other_work_is_seen():
 
     # a process elsewhere whose parent does not ask for its times takes them with it: so, not once
     assert any(seen() >= 0.45 for _ in range(5))
+
+
+def test_what_ends_moves_to_its_parent():
+    before = {1: ("init", 5.0), 7: ("make", 1.0), 8: ("cc1", 3.0)}
+    now = {1: ("init", 5.0), 7: ("make", 4.5), 9: ("ld", 0.25)}  # cc1 had 3.5 at its end
+    seconds, names = world.others_since(before, now)
+    assert seconds == pytest.approx(0.75) and names == ["make", "ld"]
 
 
 # the search for the rate without loss
@@ -189,6 +196,7 @@ def test_scale_figures_become_a_table_and_a_row():
              "wireguard-go": [{"peers": 1, "bytes_a_peer": 9e9}]}
     text = report.markdown({**result_of([run_of("weftd", tcp1=1.0)]), "scale": scale})
     assert "| weftd | 1,000,000 | 4.25 | 700 |" in text and "| wireguard-go | 1 | - |" in text
+    assert "scale.svg" in report.plots({}, scale)
     assert report.figures_of("scale", scale) == {"weftd": {"idle_peer_bytes": 700.5}}
 
 
@@ -343,7 +351,8 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path, later):
 @pytest.mark.parametrize("rate, group", [(0, 1), (2000, 1), (2000, 8), (0, 64)])
 def test_udpload_counts_what_it_sends(rate, group):
     p = subprocess.run([str(BUILD / "tests/bench/udpload"), "-s", "100", "-r", str(rate), "-t",
-                        "0.2", "-g", str(group), "-", "-", "127.0.0.1"], capture_output=True, text=True, timeout=60)
+                        "0.2", "-g", str(group), "-", "-", "127.0.0.1"],
+                       capture_output=True, text=True, timeout=60)
     t = json.loads(p.stdout)
     assert t["size"] == 100 and t["sent"] > 0
     assert 0 < t["received"] <= t["sent"] and t["sent"] % group == 0

@@ -113,8 +113,9 @@ class World:
     def daemon(self, ns, *args):
         """Starts the subject's daemon. Returns its interface's name."""
         name = f"{self.tag}w{len(self.daemons)}"
-        log = subprocess.DEVNULL
-        p = self.start(*self.subject.daemon, *args, "-f", name, ns=ns, stdout=log, stderr=log, env={**os.environ, "LOG_LEVEL": "error", **self.subject.env})
+        p = self.start(*self.subject.daemon, *args, "-f", name, ns=ns, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL,
+                       env={**os.environ, "LOG_LEVEL": "error", **self.subject.env})
         deadline = time.monotonic() + 20
         while subprocess.run(["wg", "show", name], capture_output=True).returncode:
             if time.monotonic() > deadline or p.poll() is not None:
@@ -137,7 +138,7 @@ class World:
 
     def reach(self, ns, address):
         deadline = time.monotonic() + 20
-        while not run("ping", "-c", "1", "-W", "1", address, ns=ns, check=False).count("1 received"):
+        while "1 received" not in run("ping", "-c", "1", "-W", "1", address, ns=ns, check=False):
             if time.monotonic() > deadline:
                 raise BenchError(f"{self.subject.name}: no ping comes through to {address}")
 
@@ -256,21 +257,22 @@ def cpu_times():
 
 
 def others_cpu():
-    """CPU seconds that everything but this process, what it started, and the kernel has used.
+    """{pid: (name, CPU seconds)} of all but this process, what it started, and the kernel.
 
     Each process counts with those of its children that have ended, so what ends meanwhile is not
-    lost: it moves to its parent. Only differences mean anything.
+    lost: it moves to its parent. Only differences of the sum mean anything.
     """
     parent, used = {}, {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue
         try:
-            f = Path(entry.path, "stat").read_text().rsplit(")", 1)[1].split()
+            name, _, rest = Path(entry.path, "stat").read_text().rpartition(")")
         except OSError:
             continue  # it has just ended
-        pid = int(entry.name)
-        parent[pid], used[pid] = int(f[1]), sum(int(x) for x in f[11:15]) / HZ
+        pid, f = int(entry.name), rest.split()
+        parent[pid] = int(f[1])
+        used[pid] = name.partition("(")[2], sum(int(x) for x in f[11:15]) / HZ
     mine = {os.getpid(), 2}  # 2 is the kernel's: its threads work for whoever has work
 
     def is_mine(pid):
@@ -282,7 +284,17 @@ def others_cpu():
             pid = parent[pid]
         return False
 
-    return sum(v for pid, v in used.items() if not is_mine(pid))
+    return {pid: v for pid, v in used.items() if not is_mine(pid)}
+
+
+def others_since(before, now):
+    """CPU seconds of others between two answers of others_cpu(), and the names of the busiest."""
+    gone = sum(v for _, v in now.values()) - sum(v for _, v in before.values())
+    by_name = {}
+    for pid, (name, v) in now.items():
+        by_name[name] = by_name.get(name, 0) + v - before.get(pid, (name, 0))[1]
+    busiest = sorted(by_name, key=by_name.get, reverse=True)[:2]
+    return gone, [n for n in busiest if by_name[n] > 0]
 
 
 class Watch:
@@ -298,9 +310,10 @@ class Watch:
         _, stolen, total = (now - then for now, then in zip(cpu_times(), self.times))
         if total <= 0:
             return None
-        others = (others_cpu() - self.others) / total
-        if others > self.OTHERS:
-            return f"other work took {100 * others:.0f} % of the machine"
+        others, names = others_since(self.others, others_cpu())
+        if others / total > self.OTHERS:
+            return (f"other work took {100 * others / total:.0f} % of the machine: "
+                    f"{', '.join(names)}")
         if stolen / total > self.STOLEN:
             return f"{100 * stolen / total:.0f} % of the machine's time was stolen by its host"
         return None
