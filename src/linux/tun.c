@@ -114,7 +114,7 @@ static int adopt(struct weft_tun *tun, bool offload)
 /* The queues of a multi-queue TUN; of anything else none is counted. */
 static int count_queues(const struct nlmsghdr *answer, void *arg)
 {
-	const struct nlattr *attr, *info, *data = NULL;
+	struct nlattr *attr, *info, *data = NULL;
 	unsigned *queues = arg;
 	bool is_tun = false;
 
