@@ -221,6 +221,13 @@ def stage_ct():
         meson_test("check", "constant time (valgrind)", "ct", multiplier=5)
 
 
+def stage_budget():
+    """instructions per packet, under callgrind, against the committed budget"""
+    if check_build():
+        ok = run(["tests/budget/budget.py", "build/check"], "budget.log", echo=True) == 0
+        count(ok, "no kind of packet costs more instructions than its budget", "budget.log")
+
+
 def stage_fuzz():
     """some seconds for each fuzz target (the committed corpora are part of the unit tests)"""
     count(run(["scripts/fuzz.sh", os.environ.get("FUZZ_SECONDS", "5")], "fuzz.log") == 0,
