@@ -267,7 +267,7 @@ struct route_answer {
 
 static uint32_t metric_mtu(const struct nlattr *metrics)
 {
-	const struct nlattr *attr;
+	struct nlattr *attr; /* not const: the macro casts it to char * */
 
 	mnl_attr_for_each_nested(attr, metrics)
 	{
@@ -357,7 +357,7 @@ int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip,
 static int note_forwarding(const struct nlmsghdr *nlh, void *arg)
 {
 	bool *forwards = arg;
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	if (nlh->nlmsg_type != RTM_NEWNETCONF ||
 	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct netconfmsg))
