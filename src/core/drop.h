@@ -27,9 +27,12 @@
 	X(RX_INNER, "rx_inner", "received data: inner packet is not IPv4 or IPv6, or too short")   \
 	X(RX_ALLOWED_IPS, "rx_allowed_ips", "received data: inner source is not the peer's")       \
 	X(RX_ECN, "rx_ecn", "received data: congestion mark on a flow without ECN (RFC 6040)")     \
+	X(RX_DELAY, "rx_delay", "received data: waits are too long, and its flow knows no marks")  \
 	X(RX_DOWN, "rx_down", "received: the interface is down")                                   \
 	X(RX_SELF_ROUTED, "rx_self_routed", "received: its source is routed into this tunnel")     \
 	X(TX_INNER, "tx_inner", "to send: packet is not IPv4 or IPv6, or malformed")               \
+	X(TX_QUEUE, "tx_queue", "to send: no memory to wait in, and its flow holds most of it")    \
+	X(TX_DELAY, "tx_delay", "to send: its flow's waits are too long, and it knows no marks")   \
 	X(TX_NO_PEER, "tx_no_peer", "to send: no peer is allowed the destination")                 \
 	X(TX_NO_ENDPOINT, "tx_no_endpoint", "to send: the peer has no endpoint")                   \
 	X(TX_DOWN, "tx_down", "to send: the interface is down")                                    \

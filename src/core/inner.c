@@ -4,6 +4,7 @@
  */
 #include "core/inner.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "util/cursor.h"
@@ -99,4 +100,52 @@ int weft_ecn_decap(uint8_t *pkt, struct weft_inner *inner, uint8_t outer_tos)
 		pkt[1] = (uint8_t)((pkt[1] & ~0x30u) | (unsigned)ecn << 4);
 	inner->ecn = ecn;
 	return 0;
+}
+
+int weft_ecn_mark(uint8_t *pkt, size_t len)
+{
+	struct weft_inner inner;
+
+	if (weft_inner_parse(pkt, len, &inner) < 0)
+		return WEFT_E_DROP;
+	return weft_ecn_decap(pkt, &inner, WEFT_ECN_CE);
+}
+
+static bool has_ports(uint8_t proto)
+{
+	return proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136;
+}
+
+/* Takes in 4 bytes: one multiplication each, and the seed keeps collisions from being made. */
+static uint64_t mix(uint64_t h, const uint8_t *p)
+{
+	h = (h ^ weft_get_le32(p)) * UINT64_C(0xd6e8feb86659fd93);
+	return h ^ h >> 32;
+}
+
+uint64_t weft_inner_flow(const uint8_t *pkt, size_t len, uint64_t seed)
+{
+	size_t addresses, end, l4;
+	uint8_t proto;
+	bool fragment = false;
+
+	if (len >= 20 && pkt[0] >> 4 == 4) {
+		addresses = 12;
+		end = 20;
+		l4 = (size_t)(pkt[0] & 15) * 4;
+		proto = pkt[9];
+		fragment = (weft_get_be16(pkt + 6) & 0x3fff) != 0;
+	} else if (len >= 40 && pkt[0] >> 4 == 6) {
+		addresses = 8;
+		end = l4 = 40;
+		proto = pkt[6];
+	} else {
+		return 0;
+	}
+	seed ^= proto;
+	for (size_t i = addresses; i < end; i += 4)
+		seed = mix(seed, pkt + i);
+	if (has_ports(proto) && !fragment && l4 >= 20 && l4 + 4 <= len)
+		seed = mix(seed, pkt + l4);
+	return seed;
 }

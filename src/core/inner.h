@@ -49,4 +49,17 @@ static inline uint8_t weft_ecn_encap(uint8_t inner_ecn)
  */
 WEFT_MUST_CHECK int weft_ecn_decap(uint8_t *pkt, struct weft_inner *inner, uint8_t outer_tos);
 
+/*
+ * Tells the sender of the IP packet of `len` bytes to slow down: marks it, as a congested router
+ * would (RFC 3168). Returns 0, or WEFT_E_DROP if its flow does not know marks: its loss will tell.
+ */
+WEFT_MUST_CHECK int weft_ecn_mark(uint8_t *pkt, size_t len);
+
+/*
+ * A number that is the same for all packets of a flow (addresses, protocol, and the ports of TCP,
+ * UDP, UDP-Lite, SCTP and DCCP; fragments of any kind are flows without ports), and differs with
+ * `seed`. Looks at no more than `len` bytes; whatever is no IP packet is one flow. Any thread.
+ */
+uint64_t weft_inner_flow(const uint8_t *pkt, size_t len, uint64_t seed);
+
 #endif

@@ -41,7 +41,12 @@
 #define WEFTD_HANDSHAKE_SLICE   16         /* handshakes between looks at other work */
 #define WEFTD_ROUTE_CACHE       1024       /* endpoints whose route is remembered */
 #define WEFTD_RELAY_FLOWS       1024       /* pairs of addresses whose way is remembered */
-#define WEFTD_TX_BATCH          64         /* packets read from the TUN in a row */
+#define WEFTD_TX_BATCH          64         /* packets sent between looks at the TUN */
+#define WEFTD_TXQ_SMALL         1024       /* packets of up to 2 KiB that wait to be sent */
+#define WEFTD_TXQ_LARGE         64         /* larger ones, of up to 64 KiB */
+#define WEFTD_RX_STANDS_BYTES   16384      /* less in one receive call is no queue */
+#define WEFTD_RX_TARGET_NS      (4 * WEFT_NS_PER_MS) /* wait in the sockets' buffers, on average */
+#define WEFTD_RX_INTERVAL_NS    (100 * WEFT_NS_PER_MS) /* see core/aqm.h */
 #define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
 #define WEFTD_CHECK_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
 #define WEFTD_FOREIGN_POLL_NS   WEFT_NS_PER_S          /* link in another namespace: looked at */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/aqm.h"
+#include "core/inner.h"
 #include "daemon/daemon.h"
 #include "daemon/relay.h"
 #include "daemon/steer.h"
@@ -16,6 +18,7 @@ struct weftd_deliver {
 	struct weft_worker *w;
 	struct weftd_relay *relay;
 	struct weft_coalesce coalesce;
+	struct weft_aqm aqm;                      /* of what waits in the sockets' buffers */
 	uint8_t flat[WEFT_TUN_MAX_PACKET + 1];    /* a super-packet that has to be cut again */
 	uint8_t segment[WEFT_TUN_MAX_PACKET + 1]; /* one piece of it */
 };
@@ -150,26 +153,45 @@ static void deliver_packet(struct weftd_deliver *dl, struct weft_peer *peer, uin
 		weft_coalesce_add(&dl->coalesce, inner, len);
 }
 
-static void accept_items(struct weftd_deliver *dl, struct weft_rx_item *items, unsigned n)
+static void accept_items(struct weftd_deliver *dl, struct weft_rx_item *items, unsigned n,
+			 bool *slow_down)
 {
 	struct weft_rx got;
 
 	for (unsigned i = 0; i < n; i++) {
-		uint8_t *pkt = items[i].pkt;
+		uint8_t *pkt = items[i].pkt, *inner;
 
-		if (items[i].result == 0 && weft_rx_accept(dl->w, &items[i], &got) == 0 &&
-		    got.inner)
-			deliver_packet(dl, got.peer, pkt + (got.inner - pkt), got.inner_len);
+		if (items[i].result != 0 || weft_rx_accept(dl->w, &items[i], &got) != 0 ||
+		    !got.inner)
+			continue;
+		inner = pkt + (got.inner - pkt);
+		if (*slow_down) {
+			*slow_down = false;
+			if (weft_ecn_mark(inner, got.inner_len)) {
+				weft_worker_count_drop(dl->w, WEFT_DROP_RX_DELAY, 1);
+				continue;
+			}
+		}
+		deliver_packet(dl, got.peer, inner, got.inner_len);
 	}
 }
 
+/*
+ * If what comes waits too long in the socket's buffer, one sender is told so: by a mark on one
+ * packet, or by its loss (core/aqm.h). That is after it was opened, for the mark is inside.
+ */
 void weftd_deliver_train(struct weftd_deliver *dl, const struct weft_udp_train *train,
 			 struct weft_rx_item *items, unsigned n, size_t next)
 {
-	accept_items(dl, items, n);
+	static const struct weft_aqm_params params = {.target_ns = WEFTD_RX_TARGET_NS,
+						      .interval_ns = WEFTD_RX_INTERVAL_NS};
+	bool slow_down = weft_aqm_leaves(&dl->aqm, &params, train->read_ns, train->waited_ns,
+					 train->together >= WEFTD_RX_STANDS_BYTES);
+
+	accept_items(dl, items, n, &slow_down);
 	while (next < train->len) {
 		n = weftd_open_train(dl->w, train, next, items, &next);
-		accept_items(dl, items, n);
+		accept_items(dl, items, n, &slow_down);
 	}
 }
 

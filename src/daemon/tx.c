@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Outwards: reads what the TUN has (never waits for more), cuts it and puts the pieces into a train
- * (train.h), which seals and sends them. Knows no protocol: core/worker.h does.
+ * Outwards: takes what a TUN queue has (never waits for more) in fair order (txq.h), cuts it and
+ * puts the pieces into a train (train.h), which seals and sends them. One train's worth, then it
+ * looks at the TUN again: so long a lone packet waits at most. Knows no protocol: core/worker.h
+ * does.
  */
 #include <errno.h>
 #include <poll.h>
@@ -9,27 +11,31 @@
 #include <string.h>
 
 #include "core/icmp.h"
+#include "core/inner.h"
 #include "daemon/daemon.h"
 #include "daemon/train.h"
+#include "daemon/txq.h"
 #include "linux/offload.h"
 
 #define ICMP_PER_SECOND 100
+#define ROUND_BYTES     65536
 
 struct tx {
 	struct weftd *d;
 	struct weft_worker *w;
 	struct weft_tun *tun;
 	struct weftd_train *train;
+	struct weftd_txq *queue;
 	/* ICMP errors written in this second */
 	uint64_t icmp_second;
 	unsigned icmp_count;
-	_Alignas(64) uint8_t packet[WEFT_TUN_MAX_PACKET + 1];
 	_Alignas(64) uint8_t scratch[WEFT_TUN_MAX_PACKET + 1];
 };
 
 int weftd_tx_init(struct weftd_worker *me)
 {
 	struct tx *t = aligned_alloc(64, (sizeof(*t) + 63) / 64 * 64);
+	int rc;
 
 	if (!t)
 		return -ENOMEM;
@@ -38,7 +44,8 @@ int weftd_tx_init(struct weftd_worker *me)
 	t->w = me->w;
 	t->tun = me->tun;
 	me->private_ = t;
-	return weftd_train_new(me->d, me->w, &t->train);
+	rc = weftd_txq_new(me->d->dev, me->w, WEFTD_TXQ_SMALL, WEFTD_TXQ_LARGE, &t->queue);
+	return rc ? rc : weftd_train_new(me->d, me->w, &t->train);
 }
 
 void weftd_tx_fini(struct weftd_worker *me)
@@ -48,19 +55,29 @@ void weftd_tx_fini(struct weftd_worker *me)
 	if (!t)
 		return;
 	weftd_train_free(t->train);
+	weftd_txq_free(t->queue);
 	weft_wipe(t, sizeof(*t));
 	free(t);
 	me->private_ = NULL;
 }
 
-/* Segments that have a session: sealed into the train. */
-static void seal_segments(struct tx *t, struct weft_split *s, const struct weft_tx *to)
+/* Segments that have a session: sealed into the train. `mark`: the first one tells its sender. */
+static void seal_segments(struct tx *t, struct weft_split *s, const struct weft_tx *to, bool mark)
 {
 	size_t most = weft_split_segment_len(s), len;
+	uint8_t *room;
 
 	weftd_train_begin(t->train, to);
-	while ((len = weft_split_next(s, weftd_train_room(t->train, most))) > 0)
-		weftd_train_add(t->train, len);
+	for (;; mark = false) {
+		room = weftd_train_room(t->train, most);
+		len = weft_split_next(s, room);
+		if (len == 0)
+			return;
+		if (mark && weft_ecn_mark(room, len))
+			weft_worker_count_drop(t->w, WEFT_DROP_TX_DELAY, 1);
+		else
+			weftd_train_add(t->train, len);
+	}
 }
 
 static void stage_segments(struct tx *t, struct weft_split *s, struct weft_peer *peer)
@@ -97,53 +114,53 @@ static void answer_unreachable(struct tx *t, const uint8_t *inner, size_t len, u
 		weft_worker_count_drop(t->w, WEFT_DROP_TUN_WRITE, 1);
 }
 
-static void take_packet(struct tx *t, const struct virtio_net_hdr *hdr, size_t len, uint64_t now_ns)
+static void send_packet(struct tx *t, const struct weftd_txq_pkt *p, uint64_t now_ns)
 {
 	struct weft_split split;
 	struct weft_tx to;
 	int n, rc;
 
-	n = weft_split_init(&split, hdr, t->packet, len);
+	n = weft_split_init(&split, &p->hdr, p->data, p->len);
 	if (n < 1) {
 		weft_worker_count_drop(t->w, WEFT_DROP_TX_INNER, 1);
 		return;
 	}
-	rc = weft_tx_begin(t->w, t->packet, len, (unsigned)n, &to);
+	rc = weft_tx_begin(t->w, p->data, p->len, (unsigned)n, &to);
 	switch (rc) {
 	case 0:
-		seal_segments(t, &split, &to);
+		seal_segments(t, &split, &to, p->mark);
 		break;
 	case WEFT_E_NO_SESSION:
 		stage_segments(t, &split, to.peer);
 		break;
 	case WEFT_E_NO_PEER:
 	case WEFT_E_NO_ENDPOINT:
-		answer_unreachable(t, t->packet, len, now_ns);
+		answer_unreachable(t, p->data, p->len, now_ns);
 		break;
 	default:
 		break; /* counted */
 	}
 }
 
-/* One batch. Returns the number of packets read, or a negative code that ends the thread. */
+/* One batch. Returns the number of packets sent, or a negative code that ends the thread. */
 static int batch(struct tx *t)
 {
 	uint64_t now_ns = weftd_now_ns();
-	struct virtio_net_hdr hdr;
-	int n, len = 0;
+	struct weftd_txq_pkt pkt;
+	size_t bytes = 0;
+	int n = 0, rc;
 
 	weft_worker_enter(t->w, now_ns);
-	for (n = 0; n < WEFTD_TX_BATCH; n++) {
-		len = weft_tun_read(t->tun, &hdr, t->packet, WEFT_TUN_MAX_PACKET);
-		if (len <= 0)
-			break;
-		take_packet(t, &hdr, (size_t)len, now_ns);
+	rc = weftd_txq_fill(t->queue, t->tun, now_ns);
+	while (n < WEFTD_TX_BATCH && bytes < ROUND_BYTES &&
+	       weftd_txq_next(t->queue, now_ns, &pkt)) {
+		send_packet(t, &pkt, now_ns);
+		bytes += pkt.len;
+		n++;
 	}
 	weftd_train_flush(t->train);
 	weft_worker_leave(t->w);
-	if (len < 0 && len != -EAGAIN && len != -EINTR)
-		return len;
-	return n;
+	return rc < 0 ? rc : n;
 }
 
 void *weftd_tx_main(void *arg)
@@ -167,7 +184,10 @@ void *weftd_tx_main(void *arg)
 			if (!atomic_load(&me->forget))
 				continue;
 		}
-		n = poll(pfd, 2, n > 0 ? 0 : holds_keys ? WEFTD_KEEP_KEYS_MS : -1);
+		n = poll(pfd, 2,
+			 weftd_txq_waiting(t->queue) || n > 0 ? 0
+			 : holds_keys                         ? WEFTD_KEEP_KEYS_MS
+							      : -1);
 		if (n < 0 && errno != EINTR) {
 			weftd_fail(d, "poll of the tunnel device", -errno);
 			break;

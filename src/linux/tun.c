@@ -263,24 +263,33 @@ void weft_tun_close(struct weft_tun *tun)
 	tun->fd = -1;
 }
 
-int weft_tun_read(struct weft_tun *tun, struct virtio_net_hdr *ret_hdr, uint8_t *buf, size_t cap)
+int weft_tun_read_pieces(struct weft_tun *tun, struct virtio_net_hdr *ret_hdr, uint8_t *head,
+			 size_t head_cap, uint8_t *rest, size_t rest_cap)
 {
 	struct virtio_net_hdr hdr = {0};
-	struct iovec iov[2] = {{&hdr, sizeof(hdr)}, {buf, cap}};
-	size_t hdr_len = tun->vnet_hdr ? sizeof(hdr) : 0;
+	struct iovec iov[3] = {{&hdr, sizeof(hdr)}, {head, head_cap}, {rest, rest_cap}};
+	int skip = tun->vnet_hdr ? 0 : 1, pieces = rest_cap ? 3 : 2;
 	ssize_t n;
 
 	do {
-		n = tun->vnet_hdr ? readv(tun->fd, iov, 2) : read(tun->fd, buf, cap);
+		n = readv(tun->fd, iov + skip, pieces - skip);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		/* EFAULT: the device was shut down while we were at it; the buffers are good. */
 		return errno == EFAULT ? -EBADFD : -errno;
 	}
-	if ((size_t)n < hdr_len)
-		return -EIO;
+	if (tun->vnet_hdr) {
+		if ((size_t)n < sizeof(hdr))
+			return -EIO;
+		n -= (ssize_t)sizeof(hdr);
+	}
 	*ret_hdr = hdr;
-	return (int)((size_t)n - hdr_len);
+	return (int)n;
+}
+
+int weft_tun_read(struct weft_tun *tun, struct virtio_net_hdr *ret_hdr, uint8_t *buf, size_t cap)
+{
+	return weft_tun_read_pieces(tun, ret_hdr, buf, cap, NULL, 0);
 }
 
 int weft_tun_write(struct weft_tun *tun, const struct virtio_net_hdr *hdr, const struct iovec *iov,

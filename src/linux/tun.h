@@ -62,6 +62,14 @@ WEFT_MUST_CHECK int weft_tun_read(struct weft_tun *tun, struct virtio_net_hdr *r
 				  uint8_t *buf, size_t cap);
 
 /*
+ * The same into two pieces of memory: the first `head_cap` bytes to `head`, the others to `rest`.
+ * Whoever reads many small packets need not have 64 KiB for each.
+ */
+WEFT_MUST_CHECK int weft_tun_read_pieces(struct weft_tun *tun, struct virtio_net_hdr *ret_hdr,
+					 uint8_t *head, size_t head_cap, uint8_t *rest,
+					 size_t rest_cap);
+
+/*
  * Writes one packet or super-packet, at most 127 pieces. `hdr` NULL: a plain packet. Returns 0 or
  * negated errno. -EINVAL on a GSO packet (some 6.6 kernels): the caller writes the segments singly.
  * -EIO: the interface is down. -EBADFD: it is gone.

@@ -93,6 +93,7 @@ static int open_family(int family, uint16_t port, uint32_t fwmark)
 		if (err < 0)
 			goto fail;
 	}
+	(void)set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1); /* without: no delay control */
 	grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
 	grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
 	if (family == AF_INET)

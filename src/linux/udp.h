@@ -53,6 +53,9 @@ struct weft_udp_train {
 	size_t segment;            /* = len when it was not coalesced */
 	uint8_t tos;               /* DS field */
 	bool truncated;            /* MSG_TRUNC: drop it */
+	uint64_t read_ns;          /* CLOCK_MONOTONIC of the call that received it */
+	uint64_t waited_ns;        /* in the socket's buffer; 0: not known */
+	size_t together;           /* bytes of all trains that this call received */
 	struct weft_endpoint from; /* with local address and interface */
 };
 

@@ -11,13 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /* Errors that earlier datagrams left behind are taken one a call; so many in a row are enough. */
 #define SOFT_ERRORS_MAX 16
 
-/* PKTINFO of either family, the DS field, the segment size. */
-#define CONTROL_BYTES \
-	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int)))
+/* PKTINFO of either family, the DS field, the segment size, the time of arrival. */
+#define CONTROL_BYTES                                                       \
+	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + \
+	 CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec)))
+/* A wait beyond this is a wall clock that was set, not a wait. */
+#define MAX_WAIT_NS UINT64_C(2000000000)
 
 struct weft_udp_rx {
 	struct mmsghdr msg[WEFT_UDP_BATCH];
@@ -68,7 +72,15 @@ static void read_name(const struct sockaddr_in6 *name, struct weft_endpoint *fro
 	}
 }
 
-static void read_control(const struct cmsghdr *c, struct weft_udp_train *t)
+/* How long ago `at` was, on the wall clock; 0 if that cannot be. */
+static uint64_t waited_ns(const struct timespec *at, uint64_t now_ns)
+{
+	uint64_t at_ns = (uint64_t)at->tv_sec * 1000000000u + (uint64_t)at->tv_nsec;
+
+	return at_ns < now_ns && now_ns - at_ns < MAX_WAIT_NS ? now_ns - at_ns : 0;
+}
+
+static void read_control(const struct cmsghdr *c, uint64_t now_ns, struct weft_udp_train *t)
 {
 	const void *data = CMSG_DATA(c);
 	size_t len = c->cmsg_len - CMSG_LEN(0);
@@ -100,6 +112,12 @@ static void read_control(const struct cmsghdr *c, struct weft_udp_train *t)
 
 		memcpy(&tclass, data, sizeof(tclass));
 		t->tos = (uint8_t)tclass;
+	} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPNS &&
+		   len >= sizeof(struct timespec)) {
+		struct timespec at;
+
+		memcpy(&at, data, sizeof(at));
+		t->waited_ns = waited_ns(&at, now_ns);
 	} else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO && len >= sizeof(int)) {
 		int segment;
 
@@ -109,7 +127,7 @@ static void read_control(const struct cmsghdr *c, struct weft_udp_train *t)
 	}
 }
 
-static void read_message(struct weft_udp_rx *rx, unsigned i)
+static void read_message(struct weft_udp_rx *rx, unsigned i, uint64_t now_ns)
 {
 	struct msghdr *m = &rx->msg[i].msg_hdr;
 	struct weft_udp_train *t = &rx->train[i];
@@ -120,10 +138,34 @@ static void read_message(struct weft_udp_rx *rx, unsigned i)
 	t->truncated = (m->msg_flags & MSG_TRUNC) != 0;
 	read_name(&rx->name[i], &t->from);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
-		read_control(c, t);
+		read_control(c, now_ns, t);
 	/* Without its segment size a train cannot be cut: as good as truncated. */
 	if (m->msg_flags & MSG_CTRUNC)
 		t->truncated = true;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void read_messages(struct weft_udp_rx *rx, unsigned n)
+{
+	uint64_t read_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = clock_ns(CLOCK_REALTIME); /* the clock of the socket's time stamps */
+	size_t together = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		read_message(rx, i, now_ns);
+		together += rx->train[i].len;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		rx->train[i].read_ns = read_ns;
+		rx->train[i].together = together;
+	}
 }
 
 /* What ICMP told the socket of an earlier datagram, or passing trouble of the network. */
@@ -173,8 +215,7 @@ int weft_udp_recv(struct weft_udp *udp, int fd, struct weft_udp_rx *rx, uint8_t 
 			return 0;
 		return -errno;
 	}
-	for (unsigned i = 0; i < (unsigned)n; i++)
-		read_message(rx, i);
+	read_messages(rx, (unsigned)n);
 	*ret_trains = rx->train;
 	return n;
 }

@@ -2,6 +2,7 @@
 /* Inner packets: good and hostile headers, and all sixteen pairs of RFC 6040's figure 4. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -123,6 +124,9 @@ static void test_random_bytes(void **state)
 			p[0] = (uint8_t)((unit_random(&seed) % 2 ? 0x40 : 0x60) | (p[0] & 15));
 		if (len > 5 && unit_random(&seed) % 2)
 			p[2] = p[4] = 0;
+		(void)weft_inner_flow(p, len, seed);
+		rc = weft_ecn_mark(p, len);
+		assert_true(rc == 0 || rc == WEFT_E_DROP);
 		if (weft_inner_parse(p, len, &in) == 0) {
 			assert_true(in.header_len <= in.total_len && in.total_len <= len);
 			rc = weft_ecn_decap(p, &in, (uint8_t)unit_random(&seed));
@@ -161,12 +165,77 @@ static void test_ecn(void **state)
 	}
 }
 
+static void test_mark(void **state)
+{
+	uint8_t v4[20], v6[40] = {0x60};
+
+	(void)state;
+	make_v4(v4, 20, 5, 0xb8 | WEFT_ECN_ECT0);
+	v6[1] = WEFT_ECN_ECT1 << 4;
+	assert_int_equal(weft_ecn_mark(v4, 20), 0);
+	assert_int_equal(weft_ecn_mark(v6, 40), 0);
+	assert_int_equal(v4[1], 0xb8 | WEFT_ECN_CE);
+	assert_int_equal(v6[1], WEFT_ECN_CE << 4);
+	assert_int_equal(checksum(v4, 20), 0);
+	assert_int_equal(weft_ecn_mark(v4, 20), 0); /* it is marked already */
+	make_v4(v4, 20, 5, 0xb8);
+	v6[1] = 0;
+	assert_int_equal(weft_ecn_mark(v4, 20), WEFT_E_DROP);
+	assert_int_equal(weft_ecn_mark(v6, 40), WEFT_E_DROP);
+	assert_int_equal(weft_ecn_mark(v4, 19), WEFT_E_DROP);
+}
+
+static uint64_t flow_with(const uint8_t *pkt, size_t len, size_t at, uint8_t value)
+{
+	uint8_t copy[64];
+
+	memcpy(copy, pkt, len);
+	copy[at] = value;
+	return weft_inner_flow(copy, len, 1);
+}
+
+static void test_flow(void **state)
+{
+	uint8_t v4[28], v6[48] = {0x60};
+	uint64_t f;
+
+	(void)state;
+	memset(v4, 0, sizeof(v4));
+	make_v4(v4, 28, 5, 0);
+	f = weft_inner_flow(v4, 28, 1);
+	assert_true(f != weft_inner_flow(v4, 28, 2));
+	/* protocol, addresses and ports count; length, id, TTL, sums and what follows do not */
+	for (size_t i = 0; i < 28; i++) {
+		bool counts = i == 9 || (i >= 12 && i < 24);
+
+		if (i != 0 && i != 6 && i != 7 && i != 9)
+			assert_int_equal(flow_with(v4, 28, i, (uint8_t)(v4[i] ^ 1)) != f, counts);
+	}
+	assert_true(flow_with(v4, 28, 9, 6) != f);
+	/* fragments: the ports are those of the first one alone, so they do not count */
+	v4[6] = 0x20;
+	f = weft_inner_flow(v4, 28, 1);
+	assert_int_equal(flow_with(v4, 28, 20, 9), f);
+	v4[6] = 0;
+	v4[7] = 3;
+	assert_int_equal(weft_inner_flow(v4, 28, 1), f);
+
+	v6[6] = 6;
+	f = weft_inner_flow(v6, 48, 1);
+	for (size_t i = 1; i < 48; i++) {
+		bool counts = i == 6 || (i >= 8 && i < 44);
+
+		assert_int_equal(flow_with(v6, 48, i, i == 6 ? 17 : 1) != f, counts);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_v4),  cmocka_unit_test(test_v6),
-		cmocka_unit_test(test_bad), cmocka_unit_test(test_random_bytes),
-		cmocka_unit_test(test_ecn),
+		cmocka_unit_test(test_v4),   cmocka_unit_test(test_v6),
+		cmocka_unit_test(test_bad),  cmocka_unit_test(test_random_bytes),
+		cmocka_unit_test(test_ecn),  cmocka_unit_test(test_mark),
+		cmocka_unit_test(test_flow),
 	};
 
 	return cmocka_run_group_tests_name("core-inner", tests, NULL, NULL);

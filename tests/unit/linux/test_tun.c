@@ -60,7 +60,8 @@ static void pump(struct echo *echo)
 	int len;
 
 	weft_coalesce_init(&c, echo->tun.tso, echo->tun.uso, write_out, echo);
-	while ((len = weft_tun_read(&echo->tun, &hdr, echo->in, sizeof(echo->in))) > 0) {
+	while ((len = weft_tun_read_pieces(&echo->tun, &hdr, echo->in, 1000, echo->in + 1000,
+					   sizeof(echo->in) - 1000)) > 0) {
 		struct weft_split split;
 		unsigned i = 0;
 		int n = weft_split_init(&split, &hdr, echo->in, (size_t)len);

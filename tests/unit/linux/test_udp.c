@@ -453,7 +453,7 @@ static void test_truncated_control(void **state)
 	(void)state;
 	NEEDS_NETNS();
 	to = at("127.0.0.1", b.port);
-	assert_int_equal(setsockopt(b.fd4, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)), 0);
+	assert_int_equal(setsockopt(b.fd4, IPPROTO_IP, IP_RECVTTL, &one, sizeof(one)), 0);
 	assert_int_equal(weft_udp_send(&a, &to, 3, sent, 3000, 1000, &stale), 3);
 	poll(&(struct pollfd){.fd = b.fd4, .events = POLLIN}, 1, 2000);
 	assert_int_equal(weft_udp_recv(&b, b.fd4, rx, bufs, WEFT_UDP_BATCH, &t), 1);
