@@ -21,10 +21,10 @@
  */
 #define PACKET_COST 1024u
 /*
- * Read in one go. More than a train of small packets, or a flood would keep the device's ring full
- * for everybody; not much more, or under a flood we would do nothing but read.
+ * Read in one go: about what the device's ring holds (its txqueuelen is 500), or a flood would keep
+ * it full for everybody; not more, or under a flood we would do nothing but read.
  */
-#define READ_PKTS  128u
+#define READ_PKTS  512u
 #define READ_BYTES (1024u << 10)
 /* A flow's packets that wait for longer on average have a sender that should slow down. */
 #define TARGET_NS   (5 * WEFT_NS_PER_MS)
