@@ -62,8 +62,8 @@ class Loads:
         figures = {name: sum(s["bits_per_second"] for s in sums) / 1e9}
         if gb > 0:
             figures[name + "_cpu"] = busy / gb
-            for side, seconds in zip(("sender", "receiver"), each):
-                figures[f"{name}_cpu_{side}"] = seconds / gb
+            for role, seconds in zip(w.roles, each):
+                figures[f"{name}_cpu_{role}"] = seconds / gb
         return figures
 
     def memory(self, w):

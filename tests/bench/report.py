@@ -46,6 +46,7 @@ ROWS = [
     ("ping_load_lost", "ping beside one TCP stream, lost", "share", LOWER),
     ("relay_tcp", "relay through a hub, TCP", "Gbit/s", HIGHER),
     ("relay_tcp_cpu", "CPU, whole machine, relay", "s/GB", LOWER),
+    ("relay_tcp_cpu_hub", "CPU, the hub's daemon, relay", "s/GB", LOWER),
     ("relay100", "relay, 100 B packets, no loss", "packets/s", HIGHER),
     ("relay100_flood", "relay, 100 B packets, flood", "packets/s", HIGHER),
     ("memory", "memory at most, after TCP", "MB", LOWER),
@@ -244,7 +245,7 @@ PLOTS = {
 
 def svg(title, groups, log=False):
     """Horizontal bars. groups: [(label, [(subject, value), ...]), ...]"""
-    bar, gap, left, right, width = 16, 14, 250, 110, 900
+    bar, gap, left, right, width = 16, 14, 250, 160, 940
     values = [v for _, bars in groups for _, v in bars if v and v > 0]
     if not values:
         return None

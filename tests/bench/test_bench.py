@@ -315,7 +315,8 @@ def test_a_short_run_has_every_figure(smoke):
     missing = [r[0] for r in report.ROWS if r[0] not in have]
     assert set(missing) <= {"handshakes", "idle_peer_bytes"}
     assert have["tcp1"] > 0 and have["udp64_flood"] > 0 and have["memory"] > 0
-    assert set(missing + ["memory", "tcp1_cpu_sender", "tcp1_cpu_receiver"]) >= \
+    of_daemons = ["memory", "tcp1_cpu_sender", "tcp1_cpu_receiver", "relay_tcp_cpu_hub"]
+    assert set(missing + of_daemons) >= \
         {r[0] for r in report.ROWS if r[0] not in result["medians"]["veth"]}
     for name in ("table.txt", "table.md", "tcp.svg", "packets.svg", "ping.svg", "cpu.svg"):
         assert (out / name).stat().st_size > 0

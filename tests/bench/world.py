@@ -75,6 +75,7 @@ class World:
         self.spaces = []
         self.procs = []
         self.daemons = []
+        self.roles = []  # of the daemons, in their order
 
     def namespace(self):
         name = f"{self.tag}n{World.count}{chr(ord('a') + len(self.spaces))}"
@@ -110,7 +111,7 @@ class World:
             p.wait()
         self.procs.remove(p)
 
-    def daemon(self, ns, *args):
+    def daemon(self, ns, role, *args):
         """Starts the subject's daemon. Returns its interface's name."""
         name = f"{self.tag}w{len(self.daemons)}"
         p = self.start(*self.subject.daemon, *args, "-f", name, ns=ns, stdout=subprocess.DEVNULL,
@@ -122,6 +123,7 @@ class World:
                 raise BenchError(f"{self.subject.name} did not come up ({self.subject.daemon[0]})")
             time.sleep(0.05)
         self.daemons.append(p)
+        self.roles.append(role)
         return name
 
     def configure(self, name, key, peers):
@@ -201,7 +203,7 @@ class Pair(World):
         if self.subject.daemon:
             keys, publics = keypairs(2)
             for i, ns in enumerate((self.a, self.b)):
-                name = self.daemon(ns)
+                name = self.daemon(ns, ("sender", "receiver")[i])
                 self.configure(name, keys[i], [
                     (publics[1 - i], f"{INNER}.0/24", f"10.9.0.{2 - i}:{PORT}")])
                 self.address(ns, name, i + 1)
@@ -232,12 +234,12 @@ class Hub(World):
 
     def tunnels(self):
         keys, publics = keypairs(3)
-        hub = self.daemon(self.hub, *self.subject.hub_args)
+        hub = self.daemon(self.hub, "hub", *self.subject.hub_args)
         self.configure(hub, keys[0], [(publics[1], f"{INNER}.2/32", None),
                                       (publics[2], f"{INNER}.3/32", None)])
         self.address(self.hub, hub, 1)
         for i, (ns, net) in enumerate(((self.a, "10.9.1"), (self.b, "10.9.2"))):
-            name = self.daemon(ns)
+            name = self.daemon(ns, ("sender", "receiver")[i])
             self.configure(name, keys[i + 1], [
                 (publics[0], f"{INNER}.0/24", f"{net}.2:{PORT}")])
             self.address(ns, name, i + 2)
