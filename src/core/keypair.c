@@ -245,7 +245,8 @@ unsigned weft_keypair_seal_many(struct weft_keypair *kp, struct weft_crypto *c,
 					 : n;
 	}
 	for (unsigned i = 0; i < usable; i++) {
-		size_t padded = weft_padded_len(items[i].inner_len, mtu);
+		size_t padded = items[i].len ? items[i].len - WEFT_DATA_OVERHEAD
+					     : weft_padded_len(items[i].inner_len, mtu);
 		uint8_t *text = items[i].buf + WEFT_DATA_HEADER_LEN;
 
 		frame(kp, items[i].buf, first + i, items[i].inner_len, padded);

@@ -108,9 +108,9 @@ WEFT_MUST_CHECK int weft_keypair_seal(struct weft_keypair *kp, struct weft_crypt
 				      size_t inner_len, size_t padded_len);
 
 /*
- * Many packets, padded for `mtu`, with one step of the counter and one setting of the key: fills
- * `len` and `result` (as above) of each. `n` is at most WEFT_BATCH_MAX. Returns how many were
- * sealed.
+ * Many packets, padded for `mtu` where their `len` is 0, with one step of the counter and one
+ * setting of the key: fills `len` and `result` (as above) of each. `n` is at most WEFT_BATCH_MAX.
+ * Returns how many were sealed.
  */
 unsigned weft_keypair_seal_many(struct weft_keypair *kp, struct weft_crypto *c,
 				struct weft_tx_item *items, unsigned n, uint32_t mtu);

@@ -207,7 +207,7 @@ size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len)
 	return weft_padded_len(inner_len, mtu) + WEFT_DATA_OVERHEAD;
 }
 
-static uint8_t inner_ecn(const uint8_t *inner, size_t len)
+uint8_t weft_tx_tos(const uint8_t *inner, size_t len)
 {
 	if (len < 2)
 		return 0;
@@ -221,7 +221,7 @@ unsigned weft_tx_seal_many(struct weft_worker *w, struct weft_tx *tx, struct wef
 	unsigned sealed = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		items[i].tos = inner_ecn(items[i].buf + WEFT_DATA_HEADER_LEN, items[i].inner_len);
+		items[i].tos = weft_tx_tos(items[i].buf + WEFT_DATA_HEADER_LEN, items[i].inner_len);
 	for (unsigned i = 0; i < n; i += WEFT_BATCH_MAX) {
 		unsigned some = n - i < WEFT_BATCH_MAX ? n - i : WEFT_BATCH_MAX;
 

@@ -64,11 +64,18 @@ WEFT_MUST_CHECK int weft_tx_begin_peer(struct weft_worker *w, struct weft_peer *
 /* Length of the datagram for an inner packet: padded to 16, but not past the MTU, plus 32. */
 size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len);
 
+/* The outer DS field of an inner packet: its ECN mark (RFC 6040), no DSCP. */
+uint8_t weft_tx_tos(const uint8_t *inner, size_t inner_len);
+
 struct weft_tx_item {
 	uint8_t *buf;     /* 16 free bytes, then the inner packet; weft_tx_datagram_len() long */
 	size_t inner_len; /* bytes */
+	/*
+	 * In: what weft_tx_datagram_len said when the place was chosen (the MTU may have changed
+	 * since), or 0 for now. Out: bytes of the datagram at `buf`, when `result` is 0.
+	 */
+	size_t len;
 	/* out */
-	size_t len;  /* of the datagram at `buf`, when `result` is 0 */
 	uint8_t tos; /* inner ECN (RFC 6040; no DSCP) */
 	int result;  /* 0, WEFT_E_NO_SESSION (counter ran out: stage it), WEFT_E_DROP (counted) */
 };

@@ -9,6 +9,7 @@
 #include "daemon/daemon.h"
 
 #define TRAIN_BYTES 65507 /* of one send: the largest UDP payload over IPv4 */
+#define SEAL_BYTES  16384 /* sealed at once at the latest: while it is in the first-level cache */
 
 struct weftd_train {
 	struct weftd *d;
@@ -17,6 +18,9 @@ struct weftd_train {
 	size_t len, segment;
 	unsigned n_pkts;
 	uint8_t tos;
+	unsigned n_sealed; /* of n_pkts */
+	size_t unsealed;   /* bytes of the others */
+	struct weft_tx_item items[WEFT_UDP_MAX_SEGMENTS];
 	/* the last answer of weftd_endpoint_allowed, and for what */
 	struct weft_peer *allowed_peer;
 	struct weft_ip allowed_ip;
@@ -61,8 +65,8 @@ static bool endpoint_allowed(struct weftd_train *t)
 	return t->allowed;
 }
 
-/* Sends `len` bytes of the train. */
-static void send_train(struct weftd_train *t, size_t len, unsigned n_pkts)
+/* Sends `len` bytes of the train, from `at` on. */
+static void send_train(struct weftd_train *t, const uint8_t *at, size_t len, unsigned n_pkts)
 {
 	struct weftd *d = t->d;
 	bool stale = false;
@@ -76,8 +80,7 @@ static void send_train(struct weftd_train *t, size_t len, unsigned n_pkts)
 	}
 	pthread_rwlock_rdlock(&d->udp_lock);
 	if (d->udp)
-		rc = weft_udp_send(d->udp, &t->to.endpoint, t->tos, t->buf, len, t->segment,
-				   &stale);
+		rc = weft_udp_send(d->udp, &t->to.endpoint, t->tos, at, len, t->segment, &stale);
 	pthread_rwlock_unlock(&d->udp_lock);
 	if (stale)
 		weft_peer_clear_source(t->to.peer);
@@ -93,13 +96,38 @@ static void send_train(struct weftd_train *t, size_t len, unsigned n_pkts)
 	weft_tx_done(t->w, &t->to, sent, bytes, true);
 }
 
+static void seal_rest(struct weftd_train *t)
+{
+	unsigned n = t->n_pkts - t->n_sealed;
+
+	if (n)
+		(void)weft_tx_seal_many(t->w, &t->to, t->items + t->n_sealed, n);
+	t->n_sealed = t->n_pkts;
+	t->unsealed = 0;
+}
+
+/* Nearly always all goes at once; where one could not be sealed, what is before and behind it. */
 void weftd_train_flush(struct weftd_train *t)
 {
-	if (t->n_pkts == 0)
-		return;
-	send_train(t, t->len, t->n_pkts);
+	unsigned i = 0, first;
+	size_t len;
+
+	seal_rest(t);
+	while (i < t->n_pkts) {
+		for (first = i, len = 0; i < t->n_pkts && t->items[i].result == 0; i++)
+			len += t->items[i].len;
+		if (i > first)
+			send_train(t, t->items[first].buf, len, i - first);
+		for (; i < t->n_pkts && t->items[i].result != 0; i++) {
+			if (t->items[i].result == WEFT_E_NO_SESSION)
+				weft_tx_stage(t->w, t->to.peer,
+					      t->items[i].buf + WEFT_DATA_HEADER_LEN,
+					      t->items[i].inner_len);
+		}
+	}
 	t->len = 0;
 	t->n_pkts = 0;
+	t->n_sealed = 0;
 }
 
 static bool same_way(const struct weft_tx *a, const struct weft_tx *b)
@@ -126,16 +154,17 @@ uint8_t *weftd_train_room(struct weftd_train *t, size_t inner_len)
 	return t->buf + t->len + WEFT_DATA_HEADER_LEN;
 }
 
-/* Takes in the datagram of `len` bytes that was sealed just behind the train. */
-static void append(struct weftd_train *t, size_t len, uint8_t tos)
+void weftd_train_add(struct weftd_train *t, size_t inner_len)
 {
+	const uint8_t *inner = t->buf + t->len + WEFT_DATA_HEADER_LEN;
+	size_t len = weft_tx_datagram_len(t->w, inner_len);
+	uint8_t tos = weft_tx_tos(inner, inner_len);
 	bool closed = false; /* a short datagram ends it */
 
-	if (t->n_pkts > 0 && tos != t->tos) { /* another ECN mark: a train has one DS field */
-		size_t before = t->len;
-
+	/* another ECN mark: a train has one DS field; or an MTU that changed since the room */
+	if (t->n_pkts > 0 && (tos != t->tos || len > t->segment)) {
 		weftd_train_flush(t);
-		memmove(t->buf, t->buf + before, len);
+		memmove(t->buf + WEFT_DATA_HEADER_LEN, inner, inner_len);
 	}
 	if (t->n_pkts == 0) {
 		t->segment = len;
@@ -143,20 +172,12 @@ static void append(struct weftd_train *t, size_t len, uint8_t tos)
 	} else {
 		closed = len < t->segment;
 	}
+	t->items[t->n_pkts++] =
+		(struct weft_tx_item){.buf = t->buf + t->len, .inner_len = inner_len, .len = len};
 	t->len += len;
-	t->n_pkts++;
+	t->unsealed += len;
 	if (closed || t->n_pkts == WEFT_UDP_MAX_SEGMENTS)
 		weftd_train_flush(t);
-}
-
-void weftd_train_add(struct weftd_train *t, size_t inner_len)
-{
-	uint8_t *at = t->buf + t->len, tos;
-	size_t len;
-	int rc = weft_tx_seal(t->w, &t->to, at, inner_len, &len, &tos);
-
-	if (rc == 0)
-		append(t, len, tos);
-	else if (rc == WEFT_E_NO_SESSION)
-		weft_tx_stage(t->w, t->to.peer, at + WEFT_DATA_HEADER_LEN, inner_len);
+	else if (t->unsealed >= SEAL_BYTES)
+		seal_rest(t);
 }

@@ -39,9 +39,9 @@ void weftd_train_begin(struct weftd_train *t, const struct weft_tx *to);
 uint8_t *weftd_train_room(struct weftd_train *t, size_t inner_len);
 
 /*
- * Seals the inner packet of `inner_len` bytes that was written to the room and takes it in. Without
- * a session it is staged instead; what cannot be sealed is dropped and counted. Sends the train
- * when it is full or the packet was a short one.
+ * Takes in the inner packet of `inner_len` bytes that was written to the room, to be sealed with
+ * others. Without a session it is staged instead; what cannot be sealed is dropped and counted.
+ * Sends the train when it is full or the packet was a short one.
  */
 void weftd_train_add(struct weftd_train *t, size_t inner_len);
 
