@@ -9,18 +9,16 @@
 #include <string.h>
 
 /*
- * Makes room for one more element in a list. Not realloc: the old block may hold keys, so it is
- * wiped before it is freed. 0 or -ENOMEM.
+ * Makes room for `want` elements in a list of `n`. Not realloc: the old block may hold keys, so it
+ * is wiped before it is freed. 0 or -ENOMEM.
  */
-static int grow(void **list, size_t n, size_t *cap, size_t size)
+static int resize(void **list, size_t n, size_t *cap, size_t want, size_t size)
 {
-	size_t want;
 	void *bigger;
 
-	if (n < *cap)
+	if (want <= *cap)
 		return 0;
-	want = *cap ? *cap * 2 : 4;
-	if (want <= *cap || want > SIZE_MAX / size)
+	if (want > SIZE_MAX / size)
 		return -ENOMEM;
 	bigger = malloc(want * size);
 	if (!bigger)
@@ -33,6 +31,14 @@ static int grow(void **list, size_t n, size_t *cap, size_t size)
 	*list = bigger;
 	*cap = want;
 	return 0;
+}
+
+/* Room for one more element: most peers have one allowed IP, so one is where a list begins. */
+static int grow(void **list, size_t n, size_t *cap, size_t size)
+{
+	if (n < *cap)
+		return 0;
+	return resize(list, n, cap, *cap ? *cap * 2 : 1, size);
 }
 
 void weft_conf_peer_clear(struct weft_conf_peer *peer)
@@ -65,6 +71,18 @@ int weft_conf_add_peer(struct weft_conf_device *dev, struct weft_conf_peer **ret
 	*ret_peer = &dev->peers[dev->n_peers++];
 	memset(*ret_peer, 0, sizeof(**ret_peer));
 	return 0;
+}
+
+int weft_conf_reserve_peers(struct weft_conf_device *dev, size_t n)
+{
+	void *list = dev->peers;
+	int rc;
+
+	if (n > WEFT_CONF_MAX_PEERS - dev->n_peers)
+		return WEFT_E_LIMIT;
+	rc = resize(&list, dev->n_peers, &dev->cap_peers, dev->n_peers + n, sizeof(*dev->peers));
+	dev->peers = list;
+	return rc;
 }
 
 int weft_conf_add_allowed_ip(struct weft_conf_peer *peer, const struct weft_prefix *prefix,

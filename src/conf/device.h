@@ -117,6 +117,12 @@ void weft_conf_peer_clear(struct weft_conf_peer *peer);
 WEFT_MUST_CHECK int weft_conf_add_peer(struct weft_conf_device *dev,
 				       struct weft_conf_peer **ret_peer);
 
+/*
+ * Room for `n` more peers at once, which are not appended yet: a list that doubles would for a
+ * moment take three times what it needs. 0, -ENOMEM or WEFT_E_LIMIT.
+ */
+WEFT_MUST_CHECK int weft_conf_reserve_peers(struct weft_conf_device *dev, size_t n);
+
 /* Appends a copy of `prefix` as it is (host bits are not looked at). 0 or -ENOMEM. */
 WEFT_MUST_CHECK int weft_conf_add_allowed_ip(struct weft_conf_peer *peer,
 					     const struct weft_prefix *prefix, bool remove);

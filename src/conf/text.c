@@ -14,10 +14,17 @@
 void weft_text_clear(struct weft_text *t)
 {
 	if (t->p) {
-		weft_wipe(t->p, t->cap);
+		weft_wipe(t->p, t->used);
 		free(t->p);
 	}
 	*t = (struct weft_text){0};
+}
+
+/* Bytes up to here have been written, and may hold keys. */
+static void note_used(struct weft_text *t, size_t end)
+{
+	if (end > t->used)
+		t->used = end;
 }
 
 /* Room for `more` bytes past len. */
@@ -37,11 +44,12 @@ static int reserve(struct weft_text *t, size_t more)
 		return -ENOMEM;
 	if (t->p) {
 		memcpy(bigger, t->p, t->len);
-		weft_wipe(t->p, t->cap);
+		weft_wipe(t->p, t->used);
 		free(t->p);
 	}
 	t->p = bigger;
 	t->cap = want;
+	t->used = t->len;
 	return 0;
 }
 
@@ -54,6 +62,7 @@ int weft_text_append(struct weft_text *t, const char *p, size_t len)
 	if (len)
 		memcpy(t->p + t->len, p, len);
 	t->len += len;
+	note_used(t, t->len);
 	return 0;
 }
 
@@ -69,8 +78,10 @@ int weft_text_printf(struct weft_text *t, const char *fmt, ...)
 		return -EINVAL;
 	if ((size_t)n < t->cap - t->len) {
 		t->len += (size_t)n;
+		note_used(t, t->len + 1);
 		return 0;
 	}
+	note_used(t, t->cap); /* filled as far as it went */
 	rc = reserve(t, (size_t)n + 1);
 	if (rc)
 		return rc;
@@ -78,5 +89,6 @@ int weft_text_printf(struct weft_text *t, const char *fmt, ...)
 	vsnprintf(t->p + t->len, t->cap - t->len, fmt, ap);
 	va_end(ap);
 	t->len += (size_t)n;
+	note_used(t, t->len + 1);
 	return 0;
 }

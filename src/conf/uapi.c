@@ -273,12 +273,29 @@ static void explain(struct weft_diag *diag, unsigned line, struct span key, cons
 		weft_diag_hint(diag, "did you mean %s?", near);
 }
 
+/* How many peers a text has, without parsing it. */
+static size_t count_peers(const char *text, size_t len)
+{
+	static const char word[] = "public_key=";
+	size_t n = 0;
+
+	while (len) {
+		struct span line = take_line(&text, &len);
+
+		n += line.len >= sizeof(word) - 1 && memcmp(line.p, word, sizeof(word) - 1) == 0;
+	}
+	return n;
+}
+
 int weft_uapi_parse_set(const char *text, size_t len, struct weft_conf_device *ret_dev,
 			struct weft_diag *diag)
 {
 	struct weft_conf_peer *peer = NULL;
 	unsigned n = 0;
+	int reserved = weft_conf_reserve_peers(ret_dev, count_peers(text, len));
 
+	if (reserved)
+		return reserved;
 	while (len) {
 		struct span line = take_line(&text, &len), key, value;
 		const char *want = NULL;
@@ -604,8 +621,10 @@ int weft_uapi_parse_get(const char *text, size_t len, struct weft_conf_device *r
 {
 	struct weft_conf_peer *peer = NULL;
 	bool ended = false;
-	int answer = 0, rc;
+	int answer = 0, rc = weft_conf_reserve_peers(ret_dev, count_peers(text, len));
 
+	if (rc)
+		return rc;
 	while (len) {
 		struct span line = take_line(&text, &len), key, value;
 

@@ -16,6 +16,7 @@
 struct weft_text {
 	char *p;
 	size_t len, cap;
+	size_t used; /* what has ever been written to since it last grew */
 };
 void weft_text_clear(struct weft_text *t);
 WEFT_MUST_CHECK int weft_text_append(struct weft_text *t, const char *p, size_t len);

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,8 @@
 #define OPS_PER_RUN      4
 #define EVENTS_PER_RUN   16
 #define ACCEPTS_PER_RUN  8
-#define FIRST_LINE_BYTES 6 /* "get=1\n" or "set=1\n" */
+#define BIG_OPERATION    (1u << 20) /* bytes of a set */
+#define FIRST_LINE_BYTES 6          /* "get=1\n" or "set=1\n" */
 
 struct client {
 	int fd; /* -1: the slot is free */
@@ -161,6 +163,8 @@ static int do_set(struct weft_uapi_server *s, struct client *c, const char *body
 	if (!rc)
 		rc = s->handlers.set(s->handlers.ctx, &change);
 	weft_conf_device_clear(&change);
+	if (len >= BIG_OPERATION) /* a million peers leave a hundred megabytes of small pieces */
+		(void)malloc_trim(0);
 	return answer(c, true, rc);
 }
 

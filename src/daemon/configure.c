@@ -226,7 +226,11 @@ static int plan_memory(struct weftd *d, struct plan *plan)
 	if (rc)
 		return rc == WEFT_E_LIMIT ? -ENOSPC : rc;
 	plan->cap_prefixes = most;
-	plan->prefixes = calloc(most ? most : 1, sizeof(*plan->prefixes));
+	/*
+	 * Not a small piece: the allocator would keep that for the next one of its size, and all
+	 * of a great change's small pieces below it would stay as well.
+	 */
+	plan->prefixes = calloc(most > 64 ? most : 64, sizeof(*plan->prefixes));
 	return plan->prefixes ? plan_entries(plan) : -ENOMEM;
 }
 

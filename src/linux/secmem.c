@@ -51,6 +51,7 @@
 #define CLASSES        36u
 #define ARENA_MIN      ((size_t)256 << 10)
 #define ARENA_MAX      ((size_t)8 << 20)
+#define HUGE_PAGE      ((size_t)2 << 20)
 #define PAGE           4096u /* large sizes are rounded up to it; the kernel's may be larger */
 
 struct object {
@@ -93,13 +94,36 @@ static unsigned class_of(size_t size, size_t *ret_bytes)
 	return LINEAR_CLASSES + (log - 3) * 4 + ((last >> shift) - 4);
 }
 
-/* Mapped, zeroed memory, or NULL; `ret_locked` says whether it counts against the lock limit. */
-static void *map_pages(size_t bytes, bool wipe_on_fork, bool *ret_locked)
+/*
+ * Zeroed address space on a border of `align` bytes (0: of pages), or NULL. What was mapped around
+ * it is given back.
+ */
+static void *map_aligned(size_t bytes, size_t align)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	size_t before;
 
 	if (p == MAP_FAILED)
 		return NULL;
+	if (!align)
+		return p;
+	before = (align - (uintptr_t)p % align) % align;
+	if (before)
+		(void)munmap(p, before);
+	(void)munmap(p + before + bytes, align - before);
+	return p + before;
+}
+
+/* Mapped, zeroed memory, or NULL; `ret_locked` says whether it counts against the lock limit. */
+static void *map_pages(size_t bytes, bool huge, bool wipe_on_fork, bool *ret_locked)
+{
+	void *p = map_aligned(bytes, huge ? HUGE_PAGE : 0);
+
+	if (!p)
+		return NULL;
+	if (huge)
+		(void)madvise(p, bytes, MADV_HUGEPAGE);
 	(void)madvise(p, bytes, MADV_DONTDUMP);
 	if (wipe_on_fork)
 		(void)madvise(p, bytes, MADV_WIPEONFORK);
@@ -146,7 +170,9 @@ static bool add_arena(struct pool *pool)
 		bytes = ARENA_MIN;
 	if (bytes > ARENA_MAX)
 		bytes = ARENA_MAX;
-	p = map_pages(bytes, pool->wipe_on_fork, &locked);
+	/* by the time an arena is as large as this, it will be filled: fewer faults, fewer misses
+	 */
+	p = map_pages(bytes, bytes == ARENA_MAX, pool->wipe_on_fork, &locked);
 	if (!p)
 		return false;
 	give_rest(pool);
@@ -166,7 +192,7 @@ static void *alloc_large(size_t size, bool wipe_on_fork)
 	if (size > SIZE_MAX - sizeof(*l) - PAGE)
 		return NULL;
 	bytes = (size + sizeof(*l) + PAGE - 1) / PAGE * PAGE;
-	l = map_pages(bytes, wipe_on_fork, &locked);
+	l = map_pages(bytes, false, wipe_on_fork, &locked);
 	if (!l)
 		return NULL;
 	l->bytes = bytes;

@@ -4,7 +4,7 @@ import os
 import time
 
 from conftest import DUT
-
+from lib import wg
 
 
 def request(keys, replace=True):
@@ -14,6 +14,17 @@ def request(keys, replace=True):
                   f"allowed_ip=10.{50 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32",
                   f"allowed_ip=fd50::{i:x}/128"]
     return ("\n".join(lines) + "\n\n").encode()
+
+
+def resident_kb(w):
+    with open(f"/proc/{w.proc.pid}/status") as f:
+        return int([x for x in f if x.startswith("VmRSS")][0].split()[1])
+
+
+def sanitized():
+    """Sanitizers pad every object, and shadow it."""
+    with open(wg.PROGRAMS["weftd"](), "rb") as f:
+        return b"__asan_init" in (text := f.read()) or b"__tsan_init" in text
 
 
 def test_thousand_peers(bench):
@@ -73,6 +84,26 @@ def test_twenty_thousand_peers(bench, record_property):
         assert min(figures[f"get_{n}_s_cpu"] for n in range(3)) < 3
         assert figures["set_s_cpu"] < 20
         assert figures["peak_kB"] < 1 << 20
+
+
+def test_hundred_thousand_peers(bench):
+    """100,000 peers in one set: at most 1 KB each, all there, a tunnel works beside them."""
+    t = bench()
+    p = t.peer("10.99.0.1/32")
+    keys = [os.urandom(32).hex() for _ in range(50000 if DUT != "weftd" else 100000)]
+    before = resident_kb(t.w)
+    assert t.w.uapi(request(keys, replace=False), 120) == "errno=0\n"
+    after = resident_kb(t.w)
+    assert t.echo(p)
+    text = t.w.uapi("get=1\n\n", 120)
+    assert text.count("public_key=") == len(keys) + 1
+    for key in (keys[0], keys[777], keys[-1]):
+        assert t.w.set(f"public_key={key}", "remove=true") == 0
+    assert t.w.uapi("get=1\n\n", 120).count("public_key=") == len(keys) - 2
+    assert t.echo(p)
+    print("bytes a peer:", (after - before) * 1024 / len(keys))
+    if DUT == "weftd" and not sanitized():
+        assert (after - before) * 1024 / len(keys) < 1280  # two allowed IPs each; arenas are large
 
 
 def test_many_prefixes_of_one_peer(bench):
