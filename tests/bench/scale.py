@@ -9,6 +9,7 @@ program of its own: it shares nothing with the other parts of the bench.
 import argparse
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -187,6 +188,7 @@ def main():
     p.add_argument("--v6", action="store_true", help="a /128 for each peer beside its /32")
     p.add_argument("--json", metavar="FILE", help="writes the figures there")
     a = p.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     counts = [int(x) for x in a.counts.split(",")]
     if os.geteuid() != 0:
         p.error("needs root, for the tunnel device")

@@ -12,7 +12,7 @@ def request(keys, replace=True):
     for i, key in enumerate(keys):
         lines += [f"public_key={key}", "replace_allowed_ips=true",
                   f"allowed_ip=10.{50 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32",
-                  f"allowed_ip=fd50::{i:x}/128"]
+                  f"allowed_ip=fd50::{i >> 16:x}:{i & 65535:x}/128"]
     return ("\n".join(lines) + "\n\n").encode()
 
 
