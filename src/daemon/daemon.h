@@ -39,7 +39,7 @@
 #define WEFTD_STAGE_BYTES       (8u << 20) /* all packets that wait for handshakes */
 #define WEFTD_RATELIMIT_ENTRIES 8192       /* source addresses */
 #define WEFTD_HANDSHAKE_SLICE   16         /* handshakes between looks at other work */
-#define WEFTD_ROUTE_CACHE       1024       /* endpoints whose route is remembered */
+#define WEFTD_ROUTE_CACHE       16384      /* endpoints whose route is remembered: 384 KiB */
 #define WEFTD_RELAY_FLOWS       1024       /* pairs of addresses whose way is remembered */
 #define WEFTD_TX_BATCH          64         /* packets sent between looks at the TUN */
 #define WEFTD_TXQ_SMALL         1024       /* packets of up to 2 KiB that wait to be sent */

@@ -134,7 +134,7 @@ def main():
     if a.spokes:
         for name, command in subjects.items():
             say(f"storm: {name}")
-            storms[name] = one(command, a, "storm", a.spokes, "--seconds", 60,
+            storms[name] = one(command, a, "storm", a.spokes, "--tries", 8, "--seconds", 60,
                                "--junk", a.junk)
     figures = {n: {"handshakes": statistics.median(x["per_second"] for x in v)}
                for n, v in rates.items() if v}
