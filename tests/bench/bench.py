@@ -165,9 +165,16 @@ def program(name, build, seconds, *args):
         return None
     say(f"running {name}")
     out.unlink(missing_ok=True)
-    p = subprocess.run([sys.executable, str(script), "--json", str(out), *args], timeout=seconds,
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       env={**os.environ, "WEFT_BUILD": str(build)})
+    with world.undisturbed():
+        p = subprocess.Popen([sys.executable, str(script), "--json", str(out), *args],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             env={**os.environ, "WEFT_BUILD": str(build)})
+    try:
+        p.wait(seconds)
+    finally:
+        with world.undisturbed():
+            p.terminate()  # it takes its own namespaces down
+            p.wait()
     if p.returncode or not out.exists():
         say(f"{name} failed with code {p.returncode}: its figures are left out")
         return None
@@ -179,7 +186,8 @@ def quick_verdict(result, update):
     now = {m: round(ratios[m], 3) for m in QUICK if ratios.get(m)}
     kept = json.loads(RATIOS.read_text())["machines"] if RATIOS.exists() else {}
     kind = result["machine"]["type"]
-    lines, fell = report.compare(now, kept, kind)
+    sure = report.sure(result["runs"], "weftd")
+    lines, fell = report.compare(now, kept, kind, sure=sure)
     print("\n".join(lines))
     if update:
         kept[kind] = now
@@ -256,7 +264,7 @@ def bench(a, argv):
     while r < a.rounds or a.quick and clean < a.rounds and time.monotonic() - began < QUICK_SECONDS:
         r += 1
         for s in every:
-            entry = one_run(s, load, a.only, a.quick, f"round {r} of {a.rounds}: {s.name}")
+            entry = one_run(s, load, a.only, a.quick, f"round {r}: {s.name}")
             result["runs"].append({"round": r, **entry})
         clean += not any(x["disturbed"] for x in result["runs"] if x["round"] == r)
     result["rounds"] = r

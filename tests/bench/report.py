@@ -104,6 +104,17 @@ def ratios(runs, subject):
     return out
 
 
+def sure(runs, subject, least=2):
+    """The measures that at least so many rounds have undisturbed of both to be compared."""
+    count = {}
+    for number in {r["round"] for r in runs}:
+        pair = [r for r in runs if r["round"] == number and r["subject"] in (subject, GO)]
+        for m in {m for r in pair for m in r["figures"]}:
+            if len([r for r in pair if m in r["figures"] and not disturbed(r, m)]) == 2:
+                count[m] = count.get(m, 0) + 1
+    return {m for m, n in count.items() if n >= least}
+
+
 def rows(runs):
     """The table's rows: dicts of key, label, unit, veth, go, weft, others, ratio, floor, met."""
     out, mid = [], medians(runs)
@@ -316,10 +327,11 @@ def write(result, folder):
 
 # bench-quick
 
-def compare(now, kept, machine, allowed=0.15):
+def compare(now, kept, machine, allowed=0.15, sure=None):
     """Compares ratios with the committed ones.
 
-    now: {measure: ratio}; kept: {machine: {measure: ratio}}; better is told by ROWS. Returns
+    now: {measure: ratio}; kept: {machine: {measure: ratio}}; better is told by ROWS; sure: the
+    measures of which enough was undisturbed, None for all: others are information. Returns
     (lines to say, whether something fell by more than `allowed` on the same type of machine).
     """
     if not kept:
@@ -337,10 +349,12 @@ def compare(now, kept, machine, allowed=0.15):
             fell = fell or like
             continue
         change = (now[measure] / was) ** better[measure] - 1
-        bad = change < -allowed
+        known = sure is None or measure in sure
+        bad = known and change < -allowed
         fell = fell or bad and like
         lines.append(f"{measure}: {now[measure]:.2f}x against wireguard-go, committed {was:.2f}x: "
                      f"{'better' if change >= 0 else 'worse'} by {abs(change) * 100:.0f} %"
+                     + ("" if known else " (too much was disturbed to tell)")
                      + (" -- MORE THAN ALLOWED" if bad and like else ""))
     return lines, fell
 

@@ -235,6 +235,17 @@ def test_a_fall_is_seen(now, fell):
     assert ("MORE THAN ALLOWED" in "\n".join(lines)) is (fell and len(now) == 2)
 
 
+def test_what_was_disturbed_is_not_judged():
+    lines, bad = report.compare({"tcp1": 1.0, "ping_load_p99": 0.2}, KEPT, "A",
+                                sure={"ping_load_p99"})
+    assert bad is False and "too much was disturbed" in lines[0]
+    runs = [{**run_of(s, d, tcp1=1.0), "round": r} for r, s, d in (
+        (1, "weftd", None), (1, "wireguard-go", None), (2, "weftd", None),
+        (2, "wireguard-go", "noise"))]
+    assert report.sure(runs, "weftd") == set()
+    assert report.sure(runs, "weftd", least=1) == {"tcp1"}
+
+
 def test_another_machines_ratios_are_information():
     lines, bad = report.compare({"tcp1": 1.0, "ping_load_p99": 9.0}, KEPT, "B")
     assert bad is False and "as information" in lines[0]
