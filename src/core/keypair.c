@@ -256,8 +256,10 @@ unsigned weft_keypair_seal_many(struct weft_keypair *kp, struct weft_crypto *c,
 	}
 	if (usable)
 		sealed = (unsigned)weft_aead_seal_many(c, &kp->send_key, msgs, usable);
-	for (unsigned i = 0; i < n; i++)
-		items[i].result = i < usable ? msgs[i].result : WEFT_E_NO_SESSION;
+	for (unsigned i = 0; i < usable; i++)
+		items[i].result = msgs[i].result;
+	for (unsigned i = usable; i < n; i++)
+		items[i].result = WEFT_E_NO_SESSION;
 	return sealed;
 }
 

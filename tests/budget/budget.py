@@ -8,7 +8,7 @@ Runs BUILD_DIR/tests/budget/budget-replay under callgrind: a fixed replay of pac
 crypto and offload code. Counted is what weft's own functions execute; libraries (the cipher itself,
 the C library's copying) are not, since what they execute depends on the processor. So the same
 compiler gives the same figures on any machine, to within a fraction of a percent; another version
-of it does not, and is given more room. instructions.json holds the budget and the compiler that it
+of it does not, and is given more room. data/instructions.json holds the budget and the compiler that it
 was counted with.
 
 More than 3 % over it is a failure. If the instructions are worth what they do, or there are fewer
@@ -24,7 +24,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BUDGET = HERE / "instructions.json"
+BUDGET = HERE / "data/instructions.json"
 OVER = 0.03         # more is a failure
 OVER_OTHER = 0.20   # with another compiler, or other options, than the budget's
 UNDER = 0.05        # less is worth a new budget
