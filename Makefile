@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 BUILD := build/release
 
-.PHONY: help deps deps-check build demo demo-clean check bench bench-quick bench-doc bench-tools \
+.PHONY: help deps deps-check build demo demo-clean check soak bench bench-quick bench-doc bench-tools \
 	fuzz install clean format
 
 help:
@@ -16,6 +16,7 @@ help:
 	'make bench        weftd against wireguard-go and the bare wire, in turn: 15 minutes (root)' \
 	'make bench-quick  the same in two minutes, compared with the committed ratios (root)' \
 	'make bench-doc    put the figures of the last bench into docs/performance.md' \
+	'make soak         mixed load for an hour, and a verdict (root; DURATION=60 for a minute)' \
 	'make fuzz         fuzz every parser, SECONDS=600 each' \
 	'make format       clang-format over the sources' \
 	'make clean        remove build/'
@@ -56,6 +57,10 @@ bench-quick: bench-tools
 
 bench-doc:
 	@tests/bench/report.py build/bench/bench.json docs/performance.md
+
+soak: deps-check build
+	@WEFT_BUILD=$(CURDIR)/$(BUILD) tests/soak/soak.py --seconds $(or $(DURATION),3600) \
+		--out build/soak
 
 fuzz: deps-check
 	@scripts/fuzz.sh $(or $(SECONDS),600)

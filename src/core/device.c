@@ -53,6 +53,12 @@ static int init_buffers(struct weft_device *dev)
 	return weft_ring_init(&dev->queue, dev->queue_mem, cells, sizeof(struct weft_queued));
 }
 
+size_t weft_device_packet_bytes(const struct weft_device_params *params)
+{
+	return weft_ring_mem_size(params->handshake_queue_pkts, sizeof(struct weft_queued)) +
+	       params->stage_bytes;
+}
+
 int weft_device_new(const struct weft_device_params *params, const struct weft_callbacks *cb,
 		    struct weft_device **ret_dev)
 {

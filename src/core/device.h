@@ -98,6 +98,9 @@ struct weft_device_params {
 	size_t ratelimit_entries;    /* power of two; the bounded table of source addresses */
 };
 
+/* Bytes that weft_device_new takes for packets that wait: staged ones and handshakes. */
+size_t weft_device_packet_bytes(const struct weft_device_params *params);
+
 /*
  * Makes a device: down, no key, no peers. `cb` is copied. weft_crypto_init must have succeeded.
  * Returns 0, -ENOMEM, -EINVAL (a parameter out of range) or WEFT_E_CRYPTO. Owner.

@@ -30,21 +30,21 @@
 #include "linux/link.h"
 #include "linux/tun.h"
 #include "linux/udp.h"
+#include "util/budget.h"
 
 #define WEFTD_MAX_TX            (WEFTD_MAX_THREADS / 2)
 #define WEFTD_MAX_RX            (WEFTD_MAX_THREADS - WEFTD_MAX_TX)
 #define WEFTD_MAX_WORKERS       (WEFTD_MAX_THREADS + 1) /* and the delivery */
 #define WEFTD_RX_SLOTS          32   /* of 64 KiB: trains received and not yet delivered, at most */
 #define WEFTD_HANDSHAKE_QUEUE   4096 /* packets, as the kernel's */
-#define WEFTD_STAGE_BYTES       (8u << 20) /* all packets that wait for handshakes */
-#define WEFTD_RATELIMIT_ENTRIES 8192       /* source addresses */
-#define WEFTD_HANDSHAKE_SLICE   16         /* handshakes between looks at other work */
-#define WEFTD_ROUTE_CACHE       16384      /* endpoints whose route is remembered: 384 KiB */
-#define WEFTD_RELAY_FLOWS       1024       /* pairs of addresses whose way is remembered */
-#define WEFTD_TX_BATCH          64         /* packets sent between looks at the TUN */
-#define WEFTD_TXQ_SMALL         1024       /* packets of up to 2 KiB that wait to be sent */
-#define WEFTD_TXQ_LARGE         64         /* larger ones, of up to 64 KiB */
-#define WEFTD_RX_STANDS_BYTES   16384      /* less in one receive call is no queue */
+#define WEFTD_RATELIMIT_ENTRIES 8192 /* source addresses */
+#define WEFTD_HANDSHAKE_SLICE   16   /* handshakes between looks at other work */
+#define WEFTD_ROUTE_CACHE       16384 /* endpoints whose route is remembered: 384 KiB */
+#define WEFTD_RELAY_FLOWS       1024  /* pairs of addresses whose way is remembered */
+#define WEFTD_TX_BATCH          64    /* packets sent between looks at the TUN */
+#define WEFTD_TXQ_SMALL         2048  /* packets of up to 2 KiB that wait, per thread, at most */
+#define WEFTD_TXQ_LARGE         128   /* larger ones, of up to 64 KiB */
+#define WEFTD_RX_STANDS_BYTES   16384 /* less in one receive call is no queue */
 #define WEFTD_RX_TARGET_NS      (4 * WEFT_NS_PER_MS) /* wait in the sockets' buffers, on average */
 #define WEFTD_RX_INTERVAL_NS    (100 * WEFT_NS_PER_MS) /* see core/aqm.h */
 #define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
@@ -77,6 +77,11 @@ struct weftd_route {
 };
 
 struct weftd {
+	/*
+	 * All memory for packets, taken at start: --packet-memory. A quarter is for those that wait
+	 * for handshakes; what the parts of fixed size leave is for those that wait to be sent.
+	 */
+	struct weft_budget packets;
 	struct weftd_options opt;                      /* constant after start */
 	struct weft_tun tun;                           /* constant after start */
 	struct weft_device *dev;                       /* see core */

@@ -91,11 +91,12 @@ static void emit(void *ctx, struct weft_coalesced *c)
 int weftd_deliver_new(struct weftd *d, struct weft_worker *w, struct weftd_deliver **ret_dl)
 {
 	struct weftd_deliver *dl = calloc(1, sizeof(*dl));
-	int rc;
+	int rc = weft_budget_take(&d->packets, sizeof(*dl));
 
 	if (!dl)
 		return -ENOMEM;
-	rc = weftd_relay_new(d, w, &dl->relay);
+	if (!rc)
+		rc = weftd_relay_new(d, w, &dl->relay);
 	if (rc) {
 		free(dl);
 		return rc;

@@ -139,24 +139,29 @@ static int make_device(struct weftd *d)
 	const struct weft_device_params params = {
 		.max_workers = WEFTD_MAX_WORKERS,
 		.handshake_queue_pkts = WEFTD_HANDSHAKE_QUEUE,
-		.stage_bytes = WEFTD_STAGE_BYTES,
+		.stage_bytes = d->opt.packet_memory / 4,
 		.ratelimit_entries = WEFTD_RATELIMIT_ENTRIES,
 	};
 	struct weft_callbacks cb;
 	int rc;
 
 	weftd_callbacks_init(d, &cb);
-	rc = weft_device_new(&params, &cb, &d->dev);
+	weft_budget_init(&d->packets, d->opt.packet_memory);
+	rc = weft_budget_take(&d->packets, weft_device_packet_bytes(&params));
+	if (!rc)
+		rc = weft_device_new(&params, &cb, &d->dev);
 	for (unsigned i = 0; i < d->n_tx && !rc; i++) {
 		rc = make_worker(d, &d->tx[i], i);
 		d->tx[i].tun = i == 0 ? &d->tun : &d->more_queues[i - 1];
-		if (!rc)
-			rc = weftd_tx_init(&d->tx[i]);
 	}
 	for (unsigned i = 0; i < d->n_rx && !rc; i++)
 		rc = make_worker(d, &d->rx[i], i);
 	if (!rc)
 		rc = weftd_rx_init(d);
+	for (unsigned i = 0; i < d->n_tx && !rc; i++) /* last: they share what is left */
+		rc = weftd_tx_init(&d->tx[i]);
+	if (rc == WEFT_E_LIMIT)
+		return complain(d, "packet memory for so many threads (--packet-memory)", rc);
 	return rc ? complain(d, "start", rc) : 0;
 }
 

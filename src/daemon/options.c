@@ -15,6 +15,7 @@ enum {
 	OPT_LOG_FORMAT,
 	OPT_NO_TUN_OFFLOAD,
 	OPT_NO_UDP_OFFLOAD,
+	OPT_PACKET_MEMORY,
 	OPT_RELAY,
 	OPT_THREADS,
 	OPT_VERSION
@@ -28,6 +29,7 @@ static const struct option long_options[] = {
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"no-tun-offload", no_argument, NULL, OPT_NO_TUN_OFFLOAD},
 	{"no-udp-offload", no_argument, NULL, OPT_NO_UDP_OFFLOAD},
+	{"packet-memory", required_argument, NULL, OPT_PACKET_MEMORY},
 	{"relay", required_argument, NULL, OPT_RELAY},
 	{"threads", required_argument, NULL, OPT_THREADS},
 	{NULL, 0, NULL, 0},
@@ -37,7 +39,8 @@ const char *weftd_help(void)
 {
 	return "usage: weftd [-f|--foreground] [--crypto LIBRARY] [--log-format text|json] "
 	       "[--no-tun-offload]\n"
-	       "             [--no-udp-offload] [--relay fast|off] [--threads N] IFNAME\n"
+	       "             [--no-udp-offload] [--packet-memory MIB] [--relay fast|off] "
+	       "[--threads N] IFNAME\n"
 	       "\n"
 	       "Makes the WireGuard interface IFNAME and serves it until it is deleted, its "
 	       "control\n"
@@ -50,6 +53,9 @@ const char *weftd_help(void)
 	       "event\n"
 	       "      --no-tun-offload    no segmentation offload on the tunnel interface\n"
 	       "      --no-udp-offload    no segmentation offload on the UDP sockets\n"
+	       "      --packet-memory N   memory for packets that wait, in MiB, 16 to 1024 (32 if "
+	       "not\n"
+	       "                          given)\n"
 	       "      --relay fast|off    carry packets from peer to peer past the host's firewall "
 	       "(off\n"
 	       "                          is the default), unless the configuration says "
@@ -163,6 +169,24 @@ static int parse_threads(const char *text, unsigned *ret_threads, struct weft_di
 	return 0;
 }
 
+static int parse_packet_memory(const char *text, size_t *ret_bytes, struct weft_diag *diag)
+{
+	const long least = WEFTD_MIN_PACKET_MEMORY >> 20, most = WEFTD_MAX_PACKET_MEMORY >> 20;
+	char *end;
+	long v;
+
+	errno = 0;
+	v = strtol(text, &end, 10);
+	if (errno || end == text || *end || v < least || v > most) {
+		weft_diag_set(diag, 0, 0,
+			      "--packet-memory takes a number of MiB from %ld to %ld, not '%s'",
+			      least, most, text);
+		return -EINVAL;
+	}
+	*ret_bytes = (size_t)v << 20;
+	return 0;
+}
+
 /* One option of getopt. Returns 0 or -EINVAL with `diag` filled. */
 static int take_option(struct weftd_options *opt, int c, char **argv, struct weft_diag *diag)
 {
@@ -194,6 +218,8 @@ static int take_option(struct weftd_options *opt, int c, char **argv, struct wef
 		}
 		opt->log_json = strcmp(optarg, "json") == 0;
 		return 0;
+	case OPT_PACKET_MEMORY:
+		return parse_packet_memory(optarg, &opt->packet_memory, diag);
 	case OPT_RELAY:
 		return parse_relay("--relay", optarg, &opt->relay, diag);
 	case ':':
@@ -209,6 +235,7 @@ int weftd_options_parse(struct weftd_options *ret_opt, int argc, char **argv,
 			struct weft_diag *diag)
 {
 	struct weftd_options opt = {
+		.packet_memory = WEFTD_PACKET_MEMORY,
 		.tun_offload = true,
 		.udp_offload = true,
 		.threads = weftd_threads_default(weftd_cpus()),

@@ -12,6 +12,10 @@
 #include "util/diag.h"
 #include "util/error.h"
 
+#define WEFTD_PACKET_MEMORY     ((size_t)32 << 20)
+#define WEFTD_MIN_PACKET_MEMORY ((size_t)16 << 20)
+#define WEFTD_MAX_PACKET_MEMORY ((size_t)1 << 30)
+
 struct weftd_options {
 	bool foreground;
 	bool help, version;
@@ -26,6 +30,7 @@ struct weftd_options {
 	int tun_fd;       /* WG_TUN_FD, or -1 */
 	int uapi_fd;      /* WG_UAPI_FD, or -1 */
 	const char *notify_socket; /* NOTIFY_SOCKET, borrowed from the environment, or NULL */
+	size_t packet_memory;      /* bytes for packets; see daemon.h */
 	char ifname[16];
 };
 

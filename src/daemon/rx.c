@@ -326,10 +326,12 @@ void *weftd_rx_main(void *arg)
 int weftd_rx_init(struct weftd *d)
 {
 	struct weftd_receiver *r = aligned_alloc(64, (sizeof(*r) + 63) / 64 * 64);
-	int rc = 0;
+	int rc = weft_budget_take(&d->packets, sizeof(*r));
 
-	if (!r)
-		return -ENOMEM;
+	if (!r || rc) {
+		free(r);
+		return r ? rc : -ENOMEM;
+	}
 	/* the buffers are left alone: what is never used takes no memory */
 	memset(r, 0, offsetof(struct weftd_receiver, data));
 	r->d = d;

@@ -32,9 +32,12 @@ struct weftd_train {
 int weftd_train_new(struct weftd *d, struct weft_worker *w, struct weftd_train **ret_t)
 {
 	struct weftd_train *t = aligned_alloc(64, (sizeof(*t) + 63) / 64 * 64);
+	int rc = weft_budget_take(&d->packets, sizeof(*t));
 
-	if (!t)
-		return -ENOMEM;
+	if (!t || rc) {
+		free(t);
+		return t ? rc : -ENOMEM;
+	}
 	memset(t, 0, sizeof(*t));
 	t->d = d;
 	t->w = w;

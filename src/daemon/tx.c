@@ -32,20 +32,40 @@ struct tx {
 	_Alignas(64) uint8_t scratch[WEFT_TUN_MAX_PACKET + 1];
 };
 
+/* As large as this thread's share of what is left of the budget allows, up to a bound. */
+static int new_queue(struct weftd_worker *me, struct tx *t)
+{
+	struct weft_budget *b = &me->d->packets;
+	size_t share = weft_budget_left(b) / (me->d->n_tx - me->number);
+	uint32_t small = WEFTD_TXQ_SMALL, large = WEFTD_TXQ_LARGE;
+	int rc;
+
+	while (weftd_txq_bytes(small, large) > share && large > 1) {
+		small = small * 7 / 8;
+		large = large * 7 / 8;
+	}
+	if (small < WEFTD_TXQ_MIN_SMALL || large < WEFTD_TXQ_MIN_LARGE)
+		return WEFT_E_LIMIT;
+	rc = weft_budget_take(b, weftd_txq_bytes(small, large));
+	return rc ? rc : weftd_txq_new(me->d->dev, me->w, small, large, &t->queue);
+}
+
 int weftd_tx_init(struct weftd_worker *me)
 {
 	struct tx *t = aligned_alloc(64, (sizeof(*t) + 63) / 64 * 64);
-	int rc;
+	int rc = weft_budget_take(&me->d->packets, sizeof(*t));
 
-	if (!t)
-		return -ENOMEM;
+	if (!t || rc) {
+		free(t);
+		return t ? rc : -ENOMEM;
+	}
 	memset(t, 0, sizeof(*t));
 	t->d = me->d;
 	t->w = me->w;
 	t->tun = me->tun;
 	me->private_ = t;
-	rc = weftd_txq_new(me->d->dev, me->w, WEFTD_TXQ_SMALL, WEFTD_TXQ_LARGE, &t->queue);
-	return rc ? rc : weftd_train_new(me->d, me->w, &t->train);
+	rc = weftd_train_new(me->d, me->w, &t->train);
+	return rc ? rc : new_queue(me, t);
 }
 
 void weftd_tx_fini(struct weftd_worker *me)

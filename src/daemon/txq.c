@@ -135,8 +135,9 @@ int weftd_txq_new(struct weft_device *dev, struct weft_worker *w, uint32_t small
 	struct weftd_txq *q;
 	int rc;
 
-	if (small < 2 * STRAIGHT || large < 2 * QUANTUM / (SMALL_BYTES + PACKET_COST) ||
-	    small > UINT16_MAX || large > UINT16_MAX)
+	_Static_assert(WEFTD_TXQ_MIN_SMALL > STRAIGHT + 2, "some are left for the fair queue");
+	if (small < WEFTD_TXQ_MIN_SMALL || large < WEFTD_TXQ_MIN_LARGE || small > UINT16_MAX ||
+	    large > UINT16_MAX)
 		return -EINVAL;
 	q = calloc(1, sizeof(*q));
 	if (!q)
@@ -239,7 +240,7 @@ static void give_up_straight(struct weftd_txq *q, uint64_t now_ns)
 static void put(struct weftd_txq *q, uint32_t cell, uint64_t now_ns)
 {
 	if (!weft_fairq_waiting(&q->fair) && q->n_straight < STRAIGHT &&
-	    q->straight_cost < QUANTUM) {
+	    q->straight_cost < QUANTUM && (size_of(q, cell) == 0 || q->n_straight == 0)) {
 		q->straight[q->n_straight++] = cell;
 		q->straight_cost += cost_of(q, cell);
 		return;

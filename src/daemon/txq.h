@@ -17,6 +17,9 @@
 #include "core/worker.h"
 #include "linux/tun.h"
 
+#define WEFTD_TXQ_MIN_SMALL 128
+#define WEFTD_TXQ_MIN_LARGE 8
+
 struct weftd_txq;
 
 struct weftd_txq_pkt {
@@ -27,8 +30,8 @@ struct weftd_txq_pkt {
 };
 
 /*
- * `small`, `large`: cells of either kind, at least 128 and 42. Everything is allocated here. `d`
- * and `w` are borrowed. 0, -EINVAL or -ENOMEM.
+ * `small`, `large`: cells of either kind, at least the minima above. Everything is allocated here.
+ * `d` and `w` are borrowed. 0, -EINVAL or -ENOMEM.
  */
 WEFT_MUST_CHECK int weftd_txq_new(struct weft_device *dev, struct weft_worker *w, uint32_t small,
 				  uint32_t large, struct weftd_txq **ret_q);

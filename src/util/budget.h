@@ -20,7 +20,8 @@ struct weft_budget {
 /* Before any other thread. */
 void weft_budget_init(struct weft_budget *b, size_t limit_bytes);
 
-/* Takes `bytes`, or nothing. Returns 0, or WEFT_E_LIMIT if that is more than is left. Any thread. */
+/* Takes `bytes`, or nothing. Returns 0, or WEFT_E_LIMIT if that is more than is left. Any thread.
+ */
 WEFT_MUST_CHECK int weft_budget_take(struct weft_budget *b, size_t bytes);
 
 /* Gives back `bytes` that were taken. Any thread. */

@@ -84,6 +84,11 @@ static void arguments(void **state)
 	assert_true(opt.foreground);
 	assert_int_equal(parse("--log-format", "json", "wg0"), 0);
 	assert_true(opt.log_json);
+	assert_int_equal(opt.packet_memory, WEFTD_PACKET_MEMORY);
+	assert_int_equal(parse("--packet-memory", "16", "wg0"), 0);
+	assert_int_equal(opt.packet_memory, 16 << 20);
+	assert_int_equal(parse("--packet-memory=1024", "wg0", NULL), 0);
+	assert_int_equal(opt.packet_memory, 1024 << 20);
 	assert_int_equal(parse("--threads", "2", "wg0"), 0);
 	assert_int_equal(opt.threads, 2);
 	assert_int_equal(parse("--threads=16", "wg0", NULL), 0);
@@ -108,6 +113,10 @@ static void refused(void **state)
 		{"--log-format", "xml", "wg0"},
 		{"--log-format"},
 		{"--nonsense", "wg0"},
+		{"--packet-memory", "15", "wg0"},
+		{"--packet-memory", "1025", "wg0"},
+		{"--packet-memory", "32M", "wg0"},
+		{"--packet-memory", "", "wg0"},
 		{"--threads", "1", "wg0"},
 		{"--threads", "17", "wg0"},
 		{"--threads", "4 ", "wg0"},
