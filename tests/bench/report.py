@@ -214,25 +214,21 @@ SCALE = {"peers": "peers", "load_s": "load, s", "bytes_a_peer": "bytes a peer",
          "weft_show_s": "`weft show`, s", "idle_cpu_s": "CPU, idle, s"}
 
 
+def named(row):
+    """The subject of a row of scale.py."""
+    return row.get("daemon") or row.get("subject") or row.get("name") or "?"
+
+
 def scale_table(result):
     """Markdown of scale.py's figures, if they are there: a line a daemon and number of peers."""
     out = []
-    for subject, lines in (result.get("scale") or {}).items():
-        for x in lines:
-            cells = (f"{x[k]:,}" if isinstance(x.get(k), int) else number(x.get(k)) for k in SCALE)
-            out.append(f"| {subject} | " + " | ".join(cells) + " |")
+    for x in (result.get("scale") or {}).get("rows", []):
+        cells = (f"{x[k]:,}" if isinstance(x.get(k), int) else number(x.get(k)) for k in SCALE)
+        out.append(f"| {named(x)} | " + " | ".join(cells) + " |")
     if not out:
         return ""
     head = ["", "| | " + " | ".join(SCALE.values()) + " |", "| --- |" + " ---: |" * len(SCALE)]
     return "\n".join(head + out) + "\n"
-
-
-def figures_of(program, got):
-    """{subject: {measure: figure}}: what of a program's JSON is a row of the table."""
-    if program == "scale":
-        return {subject: {"idle_peer_bytes": lines[-1]["bytes_a_peer"]}
-                for subject, lines in got.items() if lines and lines[-1]["peers"] >= 1000}
-    return got.get("figures", {})
 
 
 def markdown(result):
@@ -304,9 +300,9 @@ def plots(mid, scale=None):
             out[f"{name}.svg"] = picture
     groups = []
     for key, label in (("bytes_a_peer", "bytes a peer"), ("load_s", "load, s")):
-        for n in sorted({x["peers"] for lines in (scale or {}).values() for x in lines}):
-            bars = [(s, x[key]) for s, lines in scale.items() for x in lines
-                    if x["peers"] == n and key in x]
+        lines = (scale or {}).get("rows", [])
+        for n in sorted({x["peers"] for x in lines}):
+            bars = [(named(x), x[key]) for x in lines if x["peers"] == n and key in x]
             groups.append((f"{label}, {n:,} peers", bars))
     picture = svg("Peers configured at once", [g for g in groups if g[1]], log=True)
     return {**out, "scale.svg": picture} if picture else out

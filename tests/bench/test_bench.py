@@ -190,14 +190,14 @@ def test_results_are_written(tmp_path):
         assert len(bars) == 1 + 4
 
 
-def test_scale_figures_become_a_table_and_a_row():
-    scale = {"weftd": [{"peers": 1, "bytes_a_peer": 9e9, "load_s": 0.01},
-                       {"peers": 1000000, "bytes_a_peer": 700.5, "load_s": 4.25}],
-             "wireguard-go": [{"peers": 1, "bytes_a_peer": 9e9}]}
+def test_scale_figures_become_a_table_and_a_plot():
+    scale = {"rows": [{"daemon": "weftd", "peers": 1, "bytes_a_peer": 9e9, "load_s": 0.01},
+                      {"daemon": "weftd", "peers": 1000000, "bytes_a_peer": 700.5,
+                       "load_s": 4.25},
+                      {"daemon": "wireguard-go", "peers": 1, "bytes_a_peer": 9e9}]}
     text = report.markdown({**result_of([run_of("weftd", tcp1=1.0)]), "scale": scale})
     assert "| weftd | 1,000,000 | 4.25 | 700 |" in text and "| wireguard-go | 1 | - |" in text
     assert "scale.svg" in report.plots({}, scale)
-    assert report.figures_of("scale", scale) == {"weftd": {"idle_peer_bytes": 700.5}}
 
 
 def test_a_page_gets_the_figures_and_keeps_the_rest():
