@@ -456,5 +456,7 @@ int main(void)
 		T(last_hop),      T(mtu),         T(answers_are_few),
 	};
 
+	if (weft_crypto_init() < 0)
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
