@@ -45,6 +45,8 @@ static const struct bad_case bad_cases[] = {
 	{"[Interface]\nListenPort =\n", 2, 13, "no value", "", "Line unrecognized: `ListenPort='"},
 	{"[Interface]\nFwMark=y\n", 2, 8, "a mark", "",
 	 "Fwmark is neither 0/off nor 0-0xffffffff: `y'"},
+	{"[Interface]\nRelay = slow\n", 2, 9, "\"fast\" or \"off\"", "",
+	 "Line unrecognized: `slow'"},
 	{"[Interface]\nPrivateKey = hunter2\n", 2, 14, "found 7 characters", "",
 	 "Key is not the correct length or format"},
 	{"[Peer]\nPublicKey=abc\n", 2, 11, "found \"abc\"", "",
@@ -164,6 +166,27 @@ static void empty_and_nul(void **state)
 	weft_ini_result_clear(&r);
 }
 
+/* weft's own key: written while it is on, read in both words. */
+static void relay(void **state)
+{
+	static const char on[] = "[Interface]\nRelay = fast\n\n",
+			  off[] = "[Interface]\nRelay=off\n";
+	struct weft_ini_result r = {0};
+	struct weft_text out = {0};
+
+	(void)state;
+	assert_int_equal(weft_ini_parse(on, sizeof(on) - 1, &r, NULL, NULL, NULL), 0);
+	assert_int_equal(r.dev.has, WEFT_DEVICE_HAS_RELAY);
+	assert_int_equal(r.dev.relay, WEFT_CONF_RELAY_FAST);
+	assert_int_equal(weft_ini_write(&out, &r.dev), 0);
+	assert_int_equal(out.len, sizeof(on) - 1);
+	assert_memory_equal(out.p, on, out.len);
+	weft_text_clear(&out);
+	assert_int_equal(weft_ini_parse(off, sizeof(off) - 1, &r, NULL, NULL, NULL), 0);
+	assert_int_equal(r.dev.relay, WEFT_CONF_RELAY_OFF);
+	weft_ini_result_clear(&r);
+}
+
 static void written_as_wg_does(void **state)
 {
 	static const char text[] =
@@ -191,9 +214,8 @@ static void written_as_wg_does(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_table),
-		cmocka_unit_test(all_values),
-		cmocka_unit_test(empty_and_nul),
+		cmocka_unit_test(bad_table),          cmocka_unit_test(all_values),
+		cmocka_unit_test(empty_and_nul),      cmocka_unit_test(relay),
 		cmocka_unit_test(written_as_wg_does),
 	};
 

@@ -192,7 +192,7 @@ static void set_round_trip(void **state)
 }
 
 static const char get_text[] =
-	"private_key=" K1 "\nlisten_port=51820\nfwmark=16\nweft_version=0.1.0\n"
+	"private_key=" K1 "\nlisten_port=51820\nfwmark=16\nweft_version=0.1.0\nweft_relay=fast\n"
 	"weft_drop_rx_mac1=7\nweft_under_load_ns=18446744073709551615\n" P1 "preshared_key=" K1
 	"\nprotocol_version=1\nendpoint=192.0.2.1:7\nlast_handshake_time_sec=1700000000\n"
 	"last_handshake_time_nsec=5\ntx_bytes=1\nrx_bytes=18446744073709551615\n"
@@ -208,6 +208,7 @@ static void get_round_trip(void **state)
 	assert_int_equal(weft_text_printf(&in, "%serrno=0\n\n", get_text), 0);
 	assert_int_equal(weft_uapi_parse_get(in.p, in.len, &dev), 0);
 	assert_string_equal(dev.version, "0.1.0");
+	assert_int_equal(dev.relay, WEFT_CONF_RELAY_FAST);
 	assert_int_equal(weft_conf_find_extra(&dev.extras, "drop_rx_mac1")->value, 7);
 	assert_int_equal(dev.n_peers, 1);
 	assert_true(dev.peers[0].rx_bytes == UINT64_MAX);

@@ -40,6 +40,7 @@ static int clean(void **state)
 	unsetenv("WG_UAPI_FD");
 	unsetenv("WG_PROCESS_FOREGROUND");
 	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WEFT_RELAY");
 	return 0;
 }
 
@@ -171,6 +172,33 @@ static void environment(void **state)
 	assert_int_equal(parse("wg0", NULL, NULL), -EINVAL);
 }
 
+static void relay(void **state)
+{
+	static const char *const bad[] = {"", "on", "FAST", "fast ", "1"};
+
+	(void)state;
+	assert_int_equal(parse("wg0", NULL, NULL), 0);
+	assert_false(opt.relay);
+	assert_int_equal(parse("--relay", "fast", "wg0"), 0);
+	assert_true(opt.relay);
+	assert_int_equal(parse("--relay=off", "wg0", NULL), 0);
+	assert_false(opt.relay);
+	setenv("WEFT_RELAY", "fast", 1);
+	assert_int_equal(parse("wg0", NULL, NULL), 0);
+	assert_true(opt.relay);
+	assert_int_equal(parse("--relay", "off", "wg0"), 0);
+	assert_false(opt.relay);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		setenv("WEFT_RELAY", "off", 1);
+		assert_int_equal(parse("--relay", bad[i], "wg0"), -EINVAL);
+		assert_non_null(strstr(diag.message, "--relay takes fast or off"));
+		setenv("WEFT_RELAY", bad[i], 1);
+		assert_int_equal(parse("wg0", NULL, NULL), -EINVAL);
+		assert_non_null(strstr(diag.message, "WEFT_RELAY takes fast or off"));
+		assert_int_equal(parse("--help", NULL, NULL), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +207,7 @@ int main(void)
 		cmocka_unit_test_setup(arguments, clean),
 		cmocka_unit_test_setup(refused, clean),
 		cmocka_unit_test_setup_teardown(environment, clean, clean),
+		cmocka_unit_test_setup_teardown(relay, clean, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
