@@ -87,6 +87,8 @@ struct weftd {
 	struct weft_device *dev;                       /* see core */
 	struct weft_tun more_queues[WEFTD_MAX_TX - 1]; /* beside that of `tun` */
 	struct weftd_worker tx[WEFTD_MAX_TX], rx[WEFTD_MAX_RX];
+	/* rx[0]'s thread does tx[0]'s work, alone; only where there are no others (share.h) */
+	_Atomic bool tx_lent;
 	unsigned n_tx, n_rx;        /* constant after start */
 	struct weftd_receiver *rcv; /* rx.c */
 
@@ -195,8 +197,11 @@ WEFT_MUST_CHECK int weftd_tx_init(struct weftd_worker *me); /* buffers; 0 or -EN
 void weftd_tx_fini(struct weftd_worker *me);
 WEFT_MUST_CHECK int weftd_rx_init(struct weftd *d); /* of all rx threads; 0 or negative */
 void weftd_rx_fini(struct weftd *d);
-void *weftd_tx_main(void *me); /* the threads; me is a struct weftd_worker */
-void *weftd_rx_main(void *me); /* the first one: receives */
+/* One round of tx[0], lent. Packets sent, or a negative code of the TUN. The receiver's thread. */
+int weftd_tx_round(struct weftd_worker *tx);
+bool weftd_tx_waiting(const struct weftd_worker *tx); /* something is left for the next round */
+void *weftd_tx_main(void *me);                        /* the threads; me is a struct weftd_worker */
+void *weftd_rx_main(void *me);                        /* the first one: receives */
 void *weftd_rx_help_main(void *me);
 
 /* ---- worker.c: what all data threads share ---- */

@@ -179,6 +179,7 @@ static int start_threads(struct weftd *d)
 	char name[16];
 	int rc = 0;
 
+	atomic_store(&d->tx_lent, d->n_tx + d->n_rx == 2);
 	for (unsigned i = 0; i < d->n_tx && !rc; i++) {
 		snprintf(name, sizeof(name), d->n_tx > 1 ? "weftd-tx%u" : "weftd-tx", i);
 		rc = weftd_worker_start(&d->tx[i], name, weftd_tx_main);

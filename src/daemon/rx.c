@@ -17,9 +17,11 @@
 #include "daemon/daemon.h"
 #include "daemon/deliver.h"
 #include "daemon/pipeline.h"
+#include "daemon/share.h"
 
 #define SMALL_TRAIN_BYTES 4096 /* below this, several slots are claimed at once */
 #define SMALL_RUN         8
+#define QUIET_ROUNDS      8
 #define SPIN_ROUNDS       2000 /* looks for work, about 20 us, before a helper sleeps */
 
 struct slot {
@@ -263,60 +265,136 @@ static bool ride_out(struct weftd *d, int rc)
 	return true;
 }
 
+/* What the receiver's loop knows from round to round. */
+struct loop {
+	struct weftd_worker *me;
+	struct weftd_receiver *r;
+	struct weftd_worker *tx; /* whose work is lent to us, or NULL */
+	struct weftd_share share;
+	bool holds_keys;
+	bool v6_quiet;        /* the IPv6 socket had nothing when we last looked */
+	unsigned round;       /* since */
+	struct pollfd pfd[4]; /* the sockets, our event, the TUN */
+};
+
 /* The sockets, unless there is no room to receive into: then the delivery wakes us. */
-static void poll_set(struct weftd_receiver *r, struct weftd_worker *me, struct pollfd pfd[3])
+static void poll_set(struct loop *l)
 {
-	struct weftd *d = r->d;
-	bool full = has_helpers(r) && weftd_pipeline_wait_room(&r->pipeline);
+	struct weftd *d = l->me->d;
+	bool full = has_helpers(l->r) && weftd_pipeline_wait_room(&l->r->pipeline);
 
 	pthread_rwlock_rdlock(&d->udp_lock);
-	pfd[0] = (struct pollfd){.fd = d->udp && !full ? d->udp->fd4 : -1, .events = POLLIN};
-	pfd[1] = (struct pollfd){.fd = d->udp && !full ? d->udp->fd6 : -1, .events = POLLIN};
+	l->pfd[0] = (struct pollfd){.fd = d->udp && !full ? d->udp->fd4 : -1, .events = POLLIN};
+	l->pfd[1] = (struct pollfd){.fd = d->udp && !full ? d->udp->fd6 : -1, .events = POLLIN};
 	pthread_rwlock_unlock(&d->udp_lock);
-	pfd[2] = (struct pollfd){.fd = me->kick_fd, .events = POLLIN};
+	l->pfd[2] = (struct pollfd){.fd = l->me->kick_fd, .events = POLLIN};
+	l->pfd[3] = (struct pollfd){.fd = l->tx ? l->tx->tun->fd : -1, .events = POLLIN};
+}
+
+/* 1: there was something, 0: nothing, negative: this ends the thread. */
+static int receive_both(struct loop *l)
+{
+	int n4 = receive(l->r, l->me, false), n6 = 0;
+
+	/* poll tells of it, too: while we do not come to that, a look now and then */
+	if (n4 >= 0 && (!l->v6_quiet || ++l->round % QUIET_ROUNDS == 0)) {
+		n6 = receive(l->r, l->me, true);
+		l->v6_quiet = n6 == 0;
+	}
+
+	if (n4 < 0 || n6 < 0)
+		return ride_out(l->me->d, n4 < 0 ? n4 : n6) ? 1 : -1;
+	if (n4 + n6 == 0 && has_helpers(l->r))
+		return work(l->me, 1);
+	return n4 + n6 > 0;
+}
+
+/* One round of both directions; gives the sender its half back when there is enough for two. */
+static int serve_both(struct loop *l)
+{
+	struct weftd *d = l->me->d;
+	uint64_t begin_ns = weftd_now_ns(), between_ns, end_ns;
+	int rx = receive_both(l), tx;
+
+	if (rx < 0)
+		return rx;
+	between_ns = weftd_now_ns();
+	tx = weftd_tx_round(l->tx);
+	if (tx < 0) {
+		weftd_tun_error(d, tx);
+		return tx;
+	}
+	end_ns = weftd_now_ns();
+	if (weftd_share_apart(&l->share, end_ns, rx > 0 ? between_ns - begin_ns : 0,
+			      tx > 0 ? end_ns - between_ns : 0)) {
+		atomic_store(&d->tx_lent, false);
+		weftd_worker_kick(l->tx, false);
+		l->tx = NULL;
+	}
+	return rx + tx > 0;
+}
+
+/* No key stays behind. */
+static void forget(struct loop *l)
+{
+	weftd_worker_forget(l->me);
+	if (l->tx) {
+		atomic_store(&l->tx->forget, false);
+		weftd_worker_forget(l->tx);
+	}
+	l->holds_keys = !forget_delivery(l->r);
+}
+
+/* False: this ends the thread. */
+static bool sleep_until_something(struct loop *l, bool busy)
+{
+	bool wait = !busy && !(l->tx && weftd_tx_waiting(l->tx));
+	int n;
+
+	/* a pair of sockets that is replaced from here on comes with a kick */
+	poll_set(l);
+	n = poll(l->pfd, 4, !wait ? 0 : l->holds_keys ? WEFTD_KEEP_KEYS_MS : -1);
+	if (n < 0 && errno != EINTR) {
+		weftd_fail(l->me->d, "poll of the UDP sockets", -errno);
+		return false;
+	}
+	if (n > 0 && l->pfd[1].revents)
+		l->v6_quiet = false;
+	if (n == 0 && wait && l->holds_keys)
+		forget(l);
+	if (n > 0 && (l->pfd[2].revents & POLLIN)) {
+		weftd_worker_kicked(l->me);
+		if (l->tx && atomic_exchange(&l->tx->forget, false))
+			weftd_worker_forget(l->tx);
+		if (!forget_delivery(l->r))
+			l->holds_keys = true;
+	}
+	return true;
 }
 
 void *weftd_rx_main(void *arg)
 {
 	struct weftd_worker *me = arg;
 	struct weftd *d = me->d;
-	struct weftd_receiver *r = d->rcv;
-	struct pollfd pfd[3];
-	bool holds_keys = true, busy;
-	int n4, n6, n;
+	struct loop l = {.me = me, .r = d->rcv, .holds_keys = true};
+	int busy;
 
 	while (!atomic_load(&d->stopping)) {
-		n4 = receive(r, me, false);
-		n6 = n4 < 0 ? 0 : receive(r, me, true);
-		if (n4 < 0 || n6 < 0) {
-			if (!ride_out(d, n4 < 0 ? n4 : n6))
-				break;
-			continue;
+		if (!l.tx && atomic_load(&d->tx_lent)) {
+			l.tx = &d->tx[0];
+			l.share = (struct weftd_share){0};
+			l.holds_keys = true;
 		}
-		busy = n4 + n6 > 0;
-		if (!busy && has_helpers(r))
-			busy = work(me, 1);
+		busy = l.tx ? serve_both(&l) : receive_both(&l);
+		if (busy < 0)
+			break;
 		if (busy) {
-			holds_keys = true;
+			l.holds_keys = true;
 			if (!atomic_load(&me->forget))
 				continue;
 		}
-		/* a pair that is replaced from here on comes with a kick */
-		poll_set(r, me, pfd);
-		n = poll(pfd, 3, busy ? 0 : holds_keys ? WEFTD_KEEP_KEYS_MS : -1);
-		if (n < 0 && errno != EINTR) {
-			weftd_fail(d, "poll of the UDP sockets", -errno);
+		if (!sleep_until_something(&l, busy))
 			break;
-		}
-		if (n == 0 && !busy && holds_keys) {
-			weftd_worker_forget(me);
-			holds_keys = !forget_delivery(r);
-		}
-		if (n > 0 && (pfd[2].revents & POLLIN)) {
-			weftd_worker_kicked(me);
-			if (!forget_delivery(r))
-				holds_keys = true;
-		}
 	}
 	return NULL;
 }

@@ -9,10 +9,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/icmp.h"
 #include "core/inner.h"
 #include "daemon/daemon.h"
+#include "daemon/share.h"
 #include "daemon/train.h"
 #include "daemon/txq.h"
 #include "linux/offload.h"
@@ -183,6 +185,43 @@ static int batch(struct tx *t)
 	return rc < 0 ? rc : n;
 }
 
+int weftd_tx_round(struct weftd_worker *tx)
+{
+	return batch(tx->private_);
+}
+
+bool weftd_tx_waiting(const struct weftd_worker *tx)
+{
+	const struct tx *t = tx->private_;
+
+	return weftd_txq_waiting(t->queue);
+}
+
+/* The receiver does our work, with our worker: sleeps until it is ours again, or over. */
+static void sit_out(struct weftd_worker *me)
+{
+	struct pollfd pfd = {.fd = me->kick_fd, .events = POLLIN};
+	uint64_t count;
+	ssize_t n;
+
+	weftd_burn_stack();
+	(void)poll(&pfd, 1, -1);
+	n = read(me->kick_fd, &count, sizeof(count));
+	(void)n;
+}
+
+/* Gives the work to the receiver's thread where two threads are all and this one has little. */
+static bool lend(struct weftd_worker *me, struct weftd_share *share, uint64_t worked_ns)
+{
+	struct weftd *d = me->d;
+
+	if (d->n_tx + d->n_rx > 2 || !weftd_share_together(share, weftd_now_ns(), worked_ns))
+		return false;
+	atomic_store(&d->tx_lent, true);
+	weftd_worker_kick(&d->rx[0], false);
+	return true;
+}
+
 void *weftd_tx_main(void *arg)
 {
 	struct weftd_worker *me = arg;
@@ -190,15 +229,26 @@ void *weftd_tx_main(void *arg)
 	struct tx *t = me->private_;
 	struct pollfd pfd[2] = {{.fd = me->tun->fd, .events = POLLIN},
 				{.fd = me->kick_fd, .events = POLLIN}};
+	struct weftd_share share = {0};
 	bool holds_keys = true;
+	uint64_t begin_ns;
 	int n;
 
 	while (!atomic_load(&d->stopping)) {
+		if (atomic_load(&d->tx_lent)) {
+			sit_out(me);
+			share = (struct weftd_share){0};
+			holds_keys = true;
+			continue;
+		}
+		begin_ns = weftd_now_ns();
 		n = batch(t);
 		if (n < 0) {
 			weftd_tun_error(d, n);
 			break;
 		}
+		if (lend(me, &share, n > 0 ? weftd_now_ns() - begin_ns : 0))
+			continue;
 		if (n > 0) {
 			holds_keys = true;
 			if (!atomic_load(&me->forget))
