@@ -168,6 +168,7 @@ def program(name, build, seconds, *args):
     with world.undisturbed():
         p = subprocess.Popen([sys.executable, str(script), "--json", str(out), *args],
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             start_new_session=True,  # Ctrl-C reaches it once, from here
                              env={**os.environ, "WEFT_BUILD": str(build)})
     try:
         p.wait(seconds)
