@@ -238,6 +238,7 @@ int weft_noise_accept_initiation(struct weft_noise *n, struct weft_handshake *hs
 {
 	uint8_t timestamp[WEFT_TIMESTAMP_LEN];
 	enum weft_drop reason = WEFT_DROP_RX_HANDSHAKE;
+	struct weft_handshake_run *run = hs->run;
 	struct symmetric s;
 	int r = WEFT_E_DROP;
 
@@ -245,7 +246,7 @@ int weft_noise_accept_initiation(struct weft_noise *n, struct weft_handshake *hs
 	s.chain = in->chain;
 	memcpy(s.hash, in->hash, sizeof(s.hash));
 	/* ss, {t} */
-	if (!hs->run || mix_static_static(n, &s, hs) < 0 ||
+	if (!run || mix_static_static(n, &s, hs) < 0 ||
 	    open_and_hash(n, &s, timestamp, in->msg.enc_timestamp, sizeof(in->msg.enc_timestamp)) <
 		    0)
 		goto out;
@@ -260,9 +261,9 @@ int weft_noise_accept_initiation(struct weft_noise *n, struct weft_handshake *hs
 	}
 	weft_handshake_clear(hs);
 	memcpy(hs->latest_timestamp, timestamp, sizeof(timestamp));
-	memcpy(hs->run->remote_ephemeral, in->msg.ephemeral, sizeof(hs->run->remote_ephemeral));
-	memcpy(hs->run->hash, s.hash, sizeof(hs->run->hash));
-	hs->run->chain = s.chain;
+	memcpy(run->remote_ephemeral, in->msg.ephemeral, sizeof(run->remote_ephemeral));
+	memcpy(run->hash, s.hash, sizeof(run->hash));
+	run->chain = s.chain;
 	hs->remote_index = in->msg.sender;
 	hs->last_consumed_ns = now_ns;
 	hs->state = WEFT_HANDSHAKE_CONSUMED_INITIATION;

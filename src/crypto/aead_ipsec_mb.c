@@ -109,7 +109,7 @@ static void seal(struct weft_crypto *c, const struct weft_secret *key, const voi
 static void open(struct weft_crypto *c, const struct weft_secret *key, const void *ad,
 		 size_t ad_len, struct weft_aead_msg *msgs, size_t n)
 {
-	uint8_t right[WEFT_TAG_LEN], got[WEFT_TAG_LEN];
+	uint8_t right[WEFT_TAG_LEN] = {0}, got[WEFT_TAG_LEN];
 
 	for (size_t i = 0; i < n; i++) {
 		struct weft_aead_msg *m = &msgs[i];
