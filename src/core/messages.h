@@ -43,6 +43,7 @@ enum weft_message_type {
 #define WEFT_NEW_HANDSHAKE_NS  (WEFT_KEEPALIVE_TIMEOUT_NS + WEFT_REKEY_TIMEOUT_NS)
 #define WEFT_ZERO_KEYS_NS      (3 * WEFT_REJECT_AFTER_NS)
 #define WEFT_INITIATION_GAP_NS (WEFT_NS_PER_S / 50) /* received ones, per peer */
+#define WEFT_LOAD_PKTS         512 /* that wait; an eighth of the queue where that is less */
 #define WEFT_LOAD_HOLD_NS      WEFT_NS_PER_S
 
 /* Limit in messages; the other one, WEFT_REJECT_AFTER_MESSAGES, is derived in replay.h. */

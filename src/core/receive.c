@@ -17,7 +17,9 @@ static void device_event(struct weft_device *dev, enum weft_event_type type)
 
 bool weft_update_load(struct weft_device *dev, uint64_t now_ns)
 {
-	if (weft_ring_count(&dev->queue) >= dev->params.handshake_queue_pkts / 8) {
+	size_t eighth = dev->params.handshake_queue_pkts / 8;
+
+	if (weft_ring_count(&dev->queue) >= (eighth < WEFT_LOAD_PKTS ? eighth : WEFT_LOAD_PKTS)) {
 		dev->load_last_ns = now_ns;
 		if (!dev->under_load) {
 			dev->under_load = true;

@@ -32,13 +32,14 @@
 #include "linux/udp.h"
 #include "util/budget.h"
 
-#define WEFTD_MAX_TX            (WEFTD_MAX_THREADS / 2)
-#define WEFTD_MAX_RX            (WEFTD_MAX_THREADS - WEFTD_MAX_TX)
-#define WEFTD_MAX_WORKERS       (WEFTD_MAX_THREADS + 1) /* and the delivery */
-#define WEFTD_RX_SLOTS          32   /* of 64 KiB: trains received and not yet delivered, at most */
-#define WEFTD_HANDSHAKE_QUEUE   4096 /* packets, as the kernel's */
-#define WEFTD_RATELIMIT_ENTRIES 8192 /* source addresses */
-#define WEFTD_HANDSHAKE_SLICE   16   /* handshakes between looks at other work */
+#define WEFTD_MAX_TX      (WEFTD_MAX_THREADS / 2)
+#define WEFTD_MAX_RX      (WEFTD_MAX_THREADS - WEFTD_MAX_TX)
+#define WEFTD_MAX_WORKERS (WEFTD_MAX_THREADS + 1) /* and the delivery */
+#define WEFTD_RX_SLOTS    32 /* of 64 KiB: trains received and not yet delivered, at most */
+/* The kernel has 4096. All of 10,000 spokes that come with cookies, some seconds of work, fit. */
+#define WEFTD_HANDSHAKE_QUEUE   16384 /* packets */
+#define WEFTD_RATELIMIT_ENTRIES 8192  /* source addresses */
+#define WEFTD_HANDSHAKE_SLICE   16    /* handshakes between looks at other work */
 #define WEFTD_ROUTE_CACHE       16384 /* endpoints whose route is remembered: 384 KiB */
 #define WEFTD_RELAY_FLOWS       1024  /* pairs of addresses whose way is remembered */
 #define WEFTD_TX_BATCH          64    /* packets sent between looks at the TUN */
