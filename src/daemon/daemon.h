@@ -2,9 +2,10 @@
 /*
  * weftd from the inside: one interface, an owner, and threads that move data.
  *
- *     tx     TUN queue -> split -> seal -> UDP trains; one for each queue
+ *     tx     TUN queue -> fair queue -> split -> seal -> UDP trains; one for each queue
  *     rx     UDP trains -> open -> coalesce -> TUN; the first one receives, and the others, if
  *            there are any, open what it has no time for (pipeline.h)
+ *            where there are only these two, the receiver does both while load is light (share.h)
  *     owner  handshakes, timers, configuration, link events, signals
  *
  * Who touches what is said at each field. The data threads never wait for the owner: they share
