@@ -236,7 +236,7 @@ static void send_initiation(uint32_t n)
 static void send_junk(struct weft_cookie_peer *maker)
 {
 	uint8_t pkt[WEFT_MSG_INITIATION_LEN];
-	uint32_t from;
+	uint32_t from = 0;
 
 	if (weft_random(pkt, sizeof(pkt)) || weft_random(&from, sizeof(from)))
 		die("randomness");
