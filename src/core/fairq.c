@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Of a peer, that a drop looks at: who opens thousands of flows must not make drops dear. */
+#define LOOK_FLOWS 64
+
 struct weft_fairq_pkt {
 	uint32_t next; /* behind it in its flow */
 	uint32_t cost;
@@ -344,15 +347,19 @@ bool weft_fairq_pop(struct weft_fairq *q, uint64_t now_ns, uint32_t *ret_cell, b
 
 /* ---- drops ---- */
 
-/* The one that holds most cells of that kind, over both lines; 0 if none holds any. */
+/*
+ * The one that holds most cells of that kind, over the first `look` of each line; 0 if none holds
+ * any. It looks on until it has found one.
+ */
 static uint32_t fattest(const struct weft_fairq *q, const struct weft_fairq_turns *turns,
-			unsigned size)
+			unsigned size, uint32_t look)
 {
 	const uint32_t firsts[] = {turns->fresh.first, turns->old.first};
 	uint32_t best = 0, most = 0;
 
 	for (unsigned i = 0; i < 2; i++)
-		for (uint32_t n = firsts[i]; n; n = entry_at(q, turns, n)->next)
+		for (uint32_t n = firsts[i], seen = 0; n && (seen < look || !most);
+		     n = entry_at(q, turns, n)->next, seen++)
 			if (entry_at(q, turns, n)->held[size] > most) {
 				best = n;
 				most = entry_at(q, turns, n)->held[size];
@@ -380,14 +387,14 @@ static uint32_t unlink_oldest(struct weft_fairq *q, struct weft_fairq_flow *flow
 
 bool weft_fairq_drop(struct weft_fairq *q, unsigned size, uint32_t *ret_cell)
 {
-	uint32_t p = fattest(q, &q->turns, size), f, n;
+	uint32_t p = fattest(q, &q->turns, size, UINT32_MAX), f, n;
 	struct weft_fairq_peer *peer;
 	struct weft_fairq_flow *flow;
 
 	if (!p)
 		return false;
 	peer = peer_at(q, p);
-	f = fattest(q, &peer->turns, size);
+	f = fattest(q, &peer->turns, size, LOOK_FLOWS);
 	flow = flow_at(q, f);
 	n = unlink_oldest(q, flow, size);
 	flow->cost -= pkt_at(q, n)->cost;

@@ -5,7 +5,7 @@
  * lone packet passes those that stand in line (RFC 8290), but never for more than half of the
  * time. A flow's packets keep their order. It knows packets by number: the memory is the caller's,
  * in cells of two sizes, and when cells run out it names the packet to drop: the oldest of the
- * peer that holds most, and of that peer's flow that holds most.
+ * peer that holds most, and of that peer's flow that holds most (of the first 64 in each line).
  *
  * Bounded: as many flows and peers as there are cells. Allocates at init alone; reads no clock.
  * One thread.

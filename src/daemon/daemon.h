@@ -43,6 +43,7 @@
 #define WEFTD_HANDSHAKE_SLICE   16    /* handshakes between looks at other work */
 #define WEFTD_ROUTE_CACHE       16384 /* endpoints whose route is remembered: 384 KiB */
 #define WEFTD_RELAY_FLOWS       1024  /* pairs of addresses whose way is remembered */
+#define WEFTD_RELAY_QUESTIONS   16    /* for routes, of the kernel, a batch of received trains */
 #define WEFTD_TX_BATCH          64    /* packets sent between looks at the TUN */
 #define WEFTD_TXQ_SMALL         2048  /* packets of up to 2 KiB that wait, per thread, at most */
 #define WEFTD_TXQ_LARGE         128   /* larger ones, of up to 64 KiB */

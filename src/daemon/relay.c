@@ -30,6 +30,7 @@ struct weftd_relay {
 	struct weft_worker *w;
 	struct weftd_train *train;
 	struct weft_relay core;
+	unsigned questions; /* asked of the kernel in this batch */
 	struct flow flows[WEFTD_RELAY_FLOWS];
 };
 
@@ -50,6 +51,9 @@ static uint32_t hook_route(void *ctx, const struct weft_ip *src, const struct we
 		return 0; /* its namespace's routes cannot be seen from here */
 	if (f->generation == generation && memcmp(&f->pair, &pair, sizeof(pair)) == 0)
 		return f->max_len;
+	/* who scans makes nobody wait: the host's way is right, too */
+	if (r->questions++ >= WEFTD_RELAY_QUESTIONS)
+		return 0;
 	pthread_mutex_lock(&d->route_lock);
 	if (weft_route_forward(d->link, src, dst, d->tun.ifindex, &max_len))
 		max_len = 0;
@@ -129,6 +133,7 @@ bool weftd_relay_take(struct weftd_relay *r, struct weft_peer *from, uint8_t *in
 
 void weftd_relay_flush(struct weftd_relay *r)
 {
+	r->questions = 0;
 	weftd_train_flush(r->train);
 	weft_relay_end(&r->core);
 }

@@ -382,6 +382,8 @@ void *weftd_rx_main(void *arg)
 	while (!atomic_load(&d->stopping)) {
 		if (!l.tx && atomic_load(&d->tx_lent)) {
 			l.tx = &d->tx[0];
+			if (atomic_exchange(&l.tx->forget, false))
+				weftd_worker_forget(l.tx);
 			l.share = (struct weftd_share){0};
 			l.holds_keys = true;
 		}
@@ -406,9 +408,11 @@ int weftd_rx_init(struct weftd *d)
 	struct weftd_receiver *r = aligned_alloc(64, (sizeof(*r) + 63) / 64 * 64);
 	int rc = weft_budget_take(&d->packets, sizeof(*r));
 
-	if (!r || rc) {
+	if (!r)
+		rc = -ENOMEM;
+	if (rc) {
 		free(r);
-		return r ? rc : -ENOMEM;
+		return rc;
 	}
 	/* the buffers are left alone: what is never used takes no memory */
 	memset(r, 0, offsetof(struct weftd_receiver, data));

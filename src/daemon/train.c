@@ -34,9 +34,11 @@ int weftd_train_new(struct weftd *d, struct weft_worker *w, struct weftd_train *
 	struct weftd_train *t = aligned_alloc(64, (sizeof(*t) + 63) / 64 * 64);
 	int rc = weft_budget_take(&d->packets, sizeof(*t));
 
-	if (!t || rc) {
+	if (!t)
+		rc = -ENOMEM;
+	if (rc) {
 		free(t);
-		return t ? rc : -ENOMEM;
+		return rc;
 	}
 	memset(t, 0, sizeof(*t));
 	t->d = d;

@@ -57,9 +57,11 @@ int weftd_tx_init(struct weftd_worker *me)
 	struct tx *t = aligned_alloc(64, (sizeof(*t) + 63) / 64 * 64);
 	int rc = weft_budget_take(&me->d->packets, sizeof(*t));
 
-	if (!t || rc) {
+	if (!t)
+		rc = -ENOMEM;
+	if (rc) {
 		free(t);
-		return t ? rc : -ENOMEM;
+		return rc;
 	}
 	memset(t, 0, sizeof(*t));
 	t->d = me->d;
@@ -237,6 +239,8 @@ void *weftd_tx_main(void *arg)
 	while (!atomic_load(&d->stopping)) {
 		if (atomic_load(&d->tx_lent)) {
 			sit_out(me);
+			if (!atomic_load(&d->tx_lent) && atomic_exchange(&me->forget, false))
+				weftd_worker_forget(me);
 			share = (struct weftd_share){0};
 			holds_keys = true;
 			continue;
