@@ -196,7 +196,7 @@ int weftd_configure_get(void *ctx, struct weft_text *out);
 int weftd_configure_set(void *ctx, const struct weft_conf_device *change);
 
 /* ---- tx.c, rx.c ---- */
-WEFT_MUST_CHECK int weftd_tx_init(struct weftd_worker *me); /* buffers; 0 or -ENOMEM */
+WEFT_MUST_CHECK int weftd_tx_init(struct weftd_worker *me); /* buffers; 0, -ENOMEM, WEFT_E_LIMIT */
 void weftd_tx_fini(struct weftd_worker *me);
 WEFT_MUST_CHECK int weftd_rx_init(struct weftd *d); /* of all rx threads; 0 or negative */
 void weftd_rx_fini(struct weftd *d);

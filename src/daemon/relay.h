@@ -14,7 +14,7 @@
 struct weftd;
 struct weftd_relay;
 
-/* `d` and `w` are borrowed. 0 or -ENOMEM. */
+/* `d` and `w` are borrowed. 0, -ENOMEM or WEFT_E_LIMIT (packet memory). */
 WEFT_MUST_CHECK int weftd_relay_new(struct weftd *d, struct weft_worker *w,
 				    struct weftd_relay **ret_r);
 void weftd_relay_free(struct weftd_relay *r); /* takes NULL */

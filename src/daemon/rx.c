@@ -272,6 +272,7 @@ struct loop {
 	struct weftd_worker *tx; /* whose work is lent to us, or NULL */
 	struct weftd_share share;
 	bool holds_keys;
+	bool forget_due;      /* of the delivery, which was busy when we were told to */
 	bool v6_quiet;        /* the IPv6 socket had nothing when we last looked */
 	unsigned round;       /* since */
 	struct pollfd pfd[4]; /* the sockets, our event, the TUN */
@@ -366,8 +367,7 @@ static bool sleep_until_something(struct loop *l, bool busy)
 		weftd_worker_kicked(l->me);
 		if (l->tx && atomic_exchange(&l->tx->forget, false))
 			weftd_worker_forget(l->tx);
-		if (!forget_delivery(l->r))
-			l->holds_keys = true;
+		l->forget_due = true;
 	}
 	return true;
 }
@@ -386,6 +386,10 @@ void *weftd_rx_main(void *arg)
 				weftd_worker_forget(l.tx);
 			l.share = (struct weftd_share){0};
 			l.holds_keys = true;
+		}
+		if (l.forget_due) {
+			l.forget_due = !forget_delivery(l.r);
+			l.holds_keys |= l.forget_due;
 		}
 		busy = l.tx ? serve_both(&l) : receive_both(&l);
 		if (busy < 0)

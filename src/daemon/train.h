@@ -19,7 +19,8 @@
 struct weftd;
 struct weftd_train;
 
-/* `d` and `w` are borrowed. 0 or -ENOMEM. The train belongs to the thread that `w` belongs to. */
+/* `d` and `w` are borrowed. 0, -ENOMEM or WEFT_E_LIMIT (packet memory). The train belongs to the
+ * thread that `w` belongs to. */
 WEFT_MUST_CHECK int weftd_train_new(struct weftd *d, struct weft_worker *w,
 				    struct weftd_train **ret_t);
 /* Wipes it. What was not flushed is lost. Takes NULL. */
