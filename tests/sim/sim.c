@@ -330,6 +330,8 @@ static void arrive(struct sim *s, const struct sim_event *e)
 		sim_node_receive(n, &from, e->tos, e->pkt, e->len);
 		return;
 	}
+	if (s->elsewhere)
+		s->elsewhere(s, &e->to, e->pkt, e->len);
 }
 
 static void handle(struct sim *s, struct sim_event *e)

@@ -74,6 +74,13 @@ struct sim_pair {
 	uint64_t sessions, keepalives, initiations, transports;
 };
 
+/* What one owner's work takes in virtual time; all zeros: none. The rest that it does is free. */
+struct sim_service {
+	uint64_t dh_ns;       /* each Diffie-Hellman with the static key: two per new initiator */
+	uint64_t response_ns; /* everything else of an initiation that is answered */
+	uint64_t cookie_ns;   /* a cookie reply, instead of all that */
+};
+
 struct sim_node {
 	struct sim *sim;
 	int id;
@@ -87,7 +94,10 @@ struct sim_node {
 	uint16_t port;
 	struct sim_nat nat;
 	int64_t wall_offset_s;
-	unsigned handshakes_per_ms; /* 0: as many as come */
+	struct weft_device_params params; /* counts from the next start */
+	unsigned handshakes_per_ms;       /* 0: as many as come */
+	struct sim_service service;       /* another way to be busy: it excludes the one above */
+	uint64_t owed_ns, busy_until_ns;
 	size_t mem_bytes, mem_peak, allocs;
 	uint64_t run_at;
 	uint64_t runs;
@@ -117,6 +127,9 @@ struct sim {
 	size_t messages_len, messages_cap;
 	uint64_t delivered;
 	struct sim_spy *spy;
+	/* Takes what goes to an address that is no node's; with it, peers may be no nodes. */
+	void (*elsewhere)(struct sim *s, const struct weft_endpoint *to, const uint8_t *pkt,
+			  size_t len);
 	uint8_t *kept[SIM_KEPT];
 	size_t kept_len[SIM_KEPT];
 	struct weft_endpoint kept_to[SIM_KEPT];
