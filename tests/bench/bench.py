@@ -143,7 +143,7 @@ class Alone(world.World):
                        env={**os.environ, "LOG_LEVEL": "info"})
         first = p.stderr.readline()
         p.stderr.close()
-        self.said = dict(w.split("=", 1) for w in first.split() if "=" in w)
+        self.said = dict(w.split("=", 1) for w in shlex.split(first) if "=" in w)
 
 
 def weftd_version(weftd):

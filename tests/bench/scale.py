@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What configured peers cost: memory, load, show, one change among many, idle CPU.
 
-Loads 1 to 1,000,000 peers (wireguard-go: up to 65,536) through the control socket, one daemon at a
+Loads 1 to 1,000,000 peers (wireguard-go: up to 65,535) through the control socket, one daemon at a
 time, and prints a table; --json FILE writes the figures. Needs root, for the tunnel device. A
 program of its own: it shares nothing with the other parts of the bench.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 HZ = os.sysconf("SC_CLK_TCK")
 COUNTS = (1, 1000, 20000, 100000, 1000000)
-GO_MOST = 65536  # what wireguard-go takes at most
+GO_MOST = 65535  # wireguard-go takes one more, which is the one that is added among them
 SOCKETS = "/var/run/wireguard"
 
 
