@@ -83,6 +83,9 @@ class World:
         with undisturbed():
             run("ip", "netns", "add", name)
         run("ip", "link", "set", "lo", "up", ns=name)
+        # iperf3 -C sets the algorithm after it has connected: what bbr began as the machine's
+        # default, to pace the sender by a timer, would stay.
+        run("sysctl", "-q", "-w", "net.ipv4.tcp_congestion_control=reno", ns=name)
         return name
 
     def wire(self, a, b, net):
