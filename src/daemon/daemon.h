@@ -48,7 +48,7 @@
 #define WEFTD_TXQ_SMALL         2048  /* packets of up to 2 KiB that wait, per thread, at most */
 #define WEFTD_TXQ_LARGE         128   /* larger ones, of up to 64 KiB */
 #define WEFTD_RX_STANDS_BYTES   16384 /* less in one receive call is no queue */
-#define WEFTD_RX_TARGET_NS      (4 * WEFT_NS_PER_MS) /* wait in the sockets' buffers, on average */
+#define WEFTD_RX_TARGET_NS      WEFT_NS_PER_MS /* wait in the sockets' buffers, on average */
 #define WEFTD_RX_INTERVAL_NS    (100 * WEFT_NS_PER_MS) /* see core/aqm.h */
 #define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
 #define WEFTD_CHECK_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
@@ -92,6 +92,7 @@ struct weftd {
 	struct weftd_worker tx[WEFTD_MAX_TX], rx[WEFTD_MAX_RX];
 	/* rx[0]'s thread does tx[0]'s work, alone; only where there are no others (share.h) */
 	_Atomic bool tx_lent;
+	_Atomic bool crowded;       /* the receiver's own thread had to wait for a processor */
 	unsigned n_tx, n_rx;        /* constant after start */
 	struct weftd_receiver *rcv; /* rx.c */
 
@@ -143,6 +144,8 @@ struct weftd_keys {
 
 /* Monotonic time that goes on while the machine sleeps, as the kernel's WireGuard counts it. */
 uint64_t weftd_now_ns(void);
+/* Processor time of the calling thread. */
+uint64_t weftd_cpu_ns(void);
 
 /* Serves until something ends the daemon; returns its exit code. */
 int weftd_loop(struct weftd *d);

@@ -271,6 +271,7 @@ struct loop {
 	struct weftd_receiver *r;
 	struct weftd_worker *tx; /* whose work is lent to us, or NULL */
 	struct weftd_share share;
+	uint64_t together_until_ns; /* for two threads stood in each other's way */
 	bool holds_keys;
 	bool forget_due;      /* of the delivery, which was busy when we were told to */
 	bool v6_quiet;        /* the IPv6 socket had nothing when we last looked */
@@ -310,7 +311,20 @@ static int receive_both(struct loop *l)
 	return n4 + n6 > 0;
 }
 
-/* One round of both directions; gives the sender its half back when there is enough for two. */
+/* The look of the thread that serves both is over: gives the sender its half if that helps. */
+static void part(struct loop *l, uint64_t now_ns)
+{
+	struct weftd_share_verdict v = weftd_share_decide(&l->share, now_ns, weftd_cpu_ns());
+
+	if (!v.busy || v.crowded || now_ns < l->together_until_ns)
+		return;
+	atomic_store(&l->me->d->tx_lent, false);
+	weftd_worker_kick(l->tx, false);
+	l->tx = NULL;
+	l->share = (struct weftd_share){0};
+}
+
+/* One round of both directions. */
 static int serve_both(struct loop *l)
 {
 	struct weftd *d = l->me->d;
@@ -326,13 +340,42 @@ static int serve_both(struct loop *l)
 		return tx;
 	}
 	end_ns = weftd_now_ns();
-	if (weftd_share_apart(&l->share, end_ns, rx > 0 ? between_ns - begin_ns : 0,
-			      tx > 0 ? end_ns - between_ns : 0)) {
-		atomic_store(&d->tx_lent, false);
-		weftd_worker_kick(l->tx, false);
-		l->tx = NULL;
-	}
+	if (weftd_share_worked(&l->share, end_ns, rx > 0 ? between_ns - begin_ns : 0,
+			       tx > 0 ? end_ns - between_ns : 0, WEFTD_SHARE_APART_NS))
+		part(l, end_ns);
 	return rx + tx > 0;
+}
+
+/* The receiver's half alone. Says so when it has to wait for a processor: the sender's thread is
+ * one too many then. */
+static int serve_one(struct loop *l)
+{
+	struct weftd *d = l->me->d;
+	uint64_t begin_ns = weftd_now_ns(), end_ns;
+	int rx = receive_both(l);
+
+	if (rx < 0 || d->n_tx + d->n_rx > 2)
+		return rx;
+	end_ns = weftd_now_ns();
+	if (weftd_share_worked(&l->share, end_ns, rx > 0 ? end_ns - begin_ns : 0, 0,
+			       WEFTD_SHARE_TOGETHER_NS) &&
+	    weftd_share_decide(&l->share, end_ns, weftd_cpu_ns()).crowded)
+		atomic_store(&d->crowded, true);
+	return rx;
+}
+
+/* Takes the sender's half, which was lent to us. */
+static void take_over(struct loop *l)
+{
+	struct weftd *d = l->me->d;
+
+	l->tx = &d->tx[0];
+	if (atomic_exchange(&l->tx->forget, false))
+		weftd_worker_forget(l->tx);
+	if (atomic_exchange(&d->crowded, false))
+		l->together_until_ns = weftd_now_ns() + WEFTD_SHARE_CROWDED_NS;
+	l->share = (struct weftd_share){0};
+	l->holds_keys = true;
 }
 
 /* No key stays behind. */
@@ -380,18 +423,13 @@ void *weftd_rx_main(void *arg)
 	int busy;
 
 	while (!atomic_load(&d->stopping)) {
-		if (!l.tx && atomic_load(&d->tx_lent)) {
-			l.tx = &d->tx[0];
-			if (atomic_exchange(&l.tx->forget, false))
-				weftd_worker_forget(l.tx);
-			l.share = (struct weftd_share){0};
-			l.holds_keys = true;
-		}
+		if (!l.tx && atomic_load(&d->tx_lent))
+			take_over(&l);
 		if (l.forget_due) {
 			l.forget_due = !forget_delivery(l.r);
 			l.holds_keys |= l.forget_due;
 		}
-		busy = l.tx ? serve_both(&l) : receive_both(&l);
+		busy = l.tx ? serve_both(&l) : serve_one(&l);
 		if (busy < 0)
 			break;
 		if (busy) {

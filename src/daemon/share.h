@@ -2,8 +2,10 @@
 /*
  * One thread or two? With two data threads the receiver serves both directions while load is light:
  * a packet and its answer then cost one wake-up less. When it hardly rests any more, the sender's
- * thread takes its half over, until there is next to nothing to do in it. Pure arithmetic on times
- * that are handed in; each thread owns its counts.
+ * thread takes its half over, until there is next to nothing to do in it. But only where there is a
+ * processor to spare: a thread that is kept from its own by other programs gains nothing by
+ * another one, which would have to share it as well. Pure arithmetic on times that are handed in;
+ * each thread owns its counts.
  */
 #ifndef WEFT_DAEMON_SHARE_H
 #define WEFT_DAEMON_SHARE_H
@@ -11,23 +13,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WEFTD_SHARE_APART_NS    5000000u  /* the receiver looks back this long before it decides */
-#define WEFTD_SHARE_TOGETHER_NS 50000000u /* and the sender this long */
+#define WEFTD_SHARE_APART_NS    5000000u /* the one thread looks back this long before it decides */
+#define WEFTD_SHARE_TOGETHER_NS 50000000u /* and each of two this long */
+/* Once two threads have stood in each other's way, one serves both for so long at least. */
+#define WEFTD_SHARE_CROWDED_NS UINT64_C(1000000000)
 
-/* Times in ns on one clock; all zeros to begin with. */
+/* What a thread did since its look began. Times in ns on one clock; all zeros to begin with. */
 struct weftd_share {
 	uint64_t since_ns;     /* when this look began; 0: not yet */
-	uint64_t rx_ns, tx_ns; /* worked in it, each direction */
+	uint64_t since_cpu_ns; /* the thread's processor time then */
+	uint64_t rx_ns, tx_ns; /* worked in it, each direction, waiting for a processor included */
+};
+
+/* Adds what was worked up to `now_ns`. True when the look, of `length_ns`, is over: decide(). */
+bool weftd_share_worked(struct weftd_share *s, uint64_t now_ns, uint64_t rx_ns, uint64_t tx_ns,
+			uint64_t length_ns);
+
+struct weftd_share_verdict {
+	bool busy;    /* nine tenths of the time, three hundredths or more in each direction */
+	bool idle;    /* under a hundredth of the time */
+	bool crowded; /* a tenth of the time it had work but no processor */
 };
 
 /*
- * The thread that serves both directions worked `rx_ns` and `tx_ns` up to `now_ns`. True if two
- * threads should: it worked nine tenths of the time, and three hundredths or more in each
- * direction.
+ * What the look that is over says; `cpu_ns` is the thread's processor time by now. The next look
+ * begins. The first look does not know the processor time at its beginning, and says nothing.
  */
-bool weftd_share_apart(struct weftd_share *s, uint64_t now_ns, uint64_t rx_ns, uint64_t tx_ns);
-
-/* The sender's own thread worked `tx_ns` up to `now_ns`. True if that was under a hundredth. */
-bool weftd_share_together(struct weftd_share *s, uint64_t now_ns, uint64_t tx_ns);
+struct weftd_share_verdict weftd_share_decide(struct weftd_share *s, uint64_t now_ns,
+					      uint64_t cpu_ns);
 
 #endif

@@ -20,10 +20,17 @@
 #define CONTROL_BYTES                                                       \
 	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + \
 	 CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec)))
+/*
+ * Received at once, about: what is opened next should still lie in the second-level cache. Two
+ * full trains are taken all the same.
+ */
+#define CALL_BYTES (128u << 10)
+#define CALL_LEAST 2u
 /* A wait beyond this is a wall clock that was set, not a wait. */
 #define MAX_WAIT_NS UINT64_C(2000000000)
 
 struct weft_udp_rx {
+	unsigned most; /* trains of the next call, by the size of the last one's */
 	struct mmsghdr msg[WEFT_UDP_BATCH];
 	struct iovec iov[WEFT_UDP_BATCH];
 	struct sockaddr_in6 name[WEFT_UDP_BATCH]; /* large enough for both families */
@@ -40,6 +47,7 @@ int weft_udp_rx_new(struct weft_udp_rx **ret_rx)
 
 	if (!rx)
 		return -ENOMEM;
+	rx->most = WEFT_UDP_BATCH;
 	for (unsigned i = 0; i < WEFT_UDP_BATCH; i++) {
 		rx->msg[i].msg_hdr.msg_iov = &rx->iov[i];
 		rx->msg[i].msg_hdr.msg_iovlen = 1;
@@ -152,6 +160,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* `n`: one at least. */
 static void read_messages(struct weft_udp_rx *rx, unsigned n)
 {
 	uint64_t read_ns = clock_ns(CLOCK_MONOTONIC);
@@ -166,6 +175,9 @@ static void read_messages(struct weft_udp_rx *rx, unsigned n)
 		rx->train[i].read_ns = read_ns;
 		rx->train[i].together = together;
 	}
+	rx->most = together ? (unsigned)(CALL_BYTES * n / together) : WEFT_UDP_BATCH;
+	if (rx->most < CALL_LEAST)
+		rx->most = CALL_LEAST;
 }
 
 /* What ICMP told the socket of an earlier datagram, or passing trouble of the network. */
@@ -195,10 +207,12 @@ static bool is_soft_error(int err)
 int weft_udp_recv(struct weft_udp *udp, int fd, struct weft_udp_rx *rx, uint8_t *const *bufs,
 		  unsigned n_bufs, const struct weft_udp_train **ret_trains)
 {
-	unsigned most = n_bufs < WEFT_UDP_BATCH ? n_bufs : WEFT_UDP_BATCH;
+	unsigned most = rx->most < WEFT_UDP_BATCH ? rx->most : WEFT_UDP_BATCH;
 	int n = -1;
 
 	(void)udp;
+	if (most > n_bufs)
+		most = n_bufs;
 	for (unsigned i = 0; i < most; i++) {
 		rx->iov[i] = (struct iovec){bufs[i], WEFT_UDP_MAX_DATAGRAM};
 		rx->msg[i].msg_hdr.msg_namelen = sizeof(rx->name[i]);

@@ -12,101 +12,115 @@
 #define US 1000u
 #define MS 1000000u
 
-/* Rounds of 100 us in which each direction works so long: was it told to part in `rounds`? */
-static bool parts(uint64_t rx_ns, uint64_t tx_ns, unsigned rounds)
+/* Rounds of 100 us in which each direction works so long, `cpu_ns` of it on a processor. */
+static struct weftd_share_verdict look(struct weftd_share *s, uint64_t *now, uint64_t *cpu,
+				       uint64_t rx_ns, uint64_t tx_ns, uint64_t cpu_ns)
+{
+	for (;;) {
+		*now += 100 * US;
+		*cpu += cpu_ns;
+		if (weftd_share_worked(s, *now, rx_ns, tx_ns, WEFTD_SHARE_APART_NS))
+			return weftd_share_decide(s, *now, *cpu);
+	}
+}
+
+/* The second look: the first one says nothing. */
+static struct weftd_share_verdict verdict(uint64_t rx_ns, uint64_t tx_ns, uint64_t cpu_ns)
 {
 	struct weftd_share s = {0};
-	uint64_t now = 77 * MS;
-	bool apart = false;
+	uint64_t now = 77 * MS, cpu = 3 * MS;
+	struct weftd_share_verdict v = look(&s, &now, &cpu, rx_ns, tx_ns, cpu_ns);
 
-	for (unsigned i = 0; i < rounds; i++) {
-		now += 100 * US;
-		apart |= weftd_share_apart(&s, now, rx_ns, tx_ns);
-	}
-	return apart;
+	assert_false(v.busy || v.idle || v.crowded);
+	return look(&s, &now, &cpu, rx_ns, tx_ns, cpu_ns);
 }
 
-static void test_apart_when_both_are_busy(void **state)
+static void test_busy_in_both_directions(void **state)
 {
 	(void)state;
-	assert_true(parts(50 * US, 50 * US, 100));
-	assert_true(parts(5 * US, 95 * US, 100));
-	assert_true(parts(95 * US, 5 * US, 100));
+	assert_true(verdict(50 * US, 50 * US, 100 * US).busy);
+	assert_true(verdict(5 * US, 95 * US, 100 * US).busy);
+	assert_true(verdict(95 * US, 5 * US, 100 * US).busy);
 }
 
-static void test_stays_when_one_direction_is_idle(void **state)
+static void test_not_busy_when_one_direction_is_idle(void **state)
 {
 	(void)state;
-	assert_false(parts(1 * US, 99 * US, 1000));
-	assert_false(parts(99 * US, 1 * US, 1000));
-	assert_false(parts(0, 100 * US, 1000));
+	assert_false(verdict(1 * US, 99 * US, 100 * US).busy);
+	assert_false(verdict(99 * US, 1 * US, 100 * US).busy);
+	assert_false(verdict(0, 100 * US, 100 * US).busy);
 }
 
-static void test_stays_when_there_is_rest(void **state)
+static void test_not_busy_when_there_is_rest(void **state)
 {
 	(void)state;
-	assert_false(parts(30 * US, 30 * US, 1000));
-	assert_false(parts(0, 0, 1000));
+	assert_false(verdict(30 * US, 30 * US, 60 * US).busy);
+	assert_false(verdict(0, 0, 0).busy);
 }
 
-static void test_a_burst_is_not_enough(void **state)
+static void test_idle_when_there_is_little(void **state)
 {
 	(void)state;
-	assert_false(parts(50 * US, 50 * US, 40));
+	assert_true(verdict(0, US / 2, US / 2).idle);
+	assert_true(verdict(0, 0, 0).idle);
+	assert_false(verdict(0, 2 * US, 2 * US).idle);
 }
 
-/* What came before a quiet time does not count after it. */
-static void test_a_look_begins_anew(void **state)
+/* A thread with work that does not get a processor for a tenth of the time. */
+static void test_crowded(void **state)
 {
-	struct weftd_share s = {0};
-	uint64_t now = 5 * MS;
-
 	(void)state;
-	for (unsigned i = 0; i < 40; i++) {
-		now += 100 * US;
-		assert_false(weftd_share_apart(&s, now, 50 * US, 50 * US));
-	}
-	now += 1000 * MS;
-	assert_false(weftd_share_apart(&s, now, 50 * US, 50 * US));
-	for (unsigned i = 0; i < 49; i++) {
-		now += 100 * US;
-		assert_false(weftd_share_apart(&s, now, 50 * US, 50 * US));
-	}
-	now += 100 * US;
-	assert_true(weftd_share_apart(&s, now, 50 * US, 50 * US));
+	assert_true(verdict(50 * US, 50 * US, 80 * US).crowded);
+	assert_true(verdict(0, 30 * US, 10 * US).crowded);
+	assert_false(verdict(50 * US, 50 * US, 95 * US).crowded);
+	/* what it did outside of its work is no contradiction */
+	assert_false(verdict(10 * US, 10 * US, 30 * US).crowded);
 }
 
-static void test_together_again_when_there_is_little(void **state)
+static void test_a_look_has_a_length(void **state)
 {
 	struct weftd_share s = {0};
 	uint64_t now = 9 * MS;
 
 	(void)state;
-	for (unsigned i = 0; i < 2000; i++) { /* a fiftieth: enough for a thread */
+	for (unsigned i = 0; i < 49; i++) {
 		now += 100 * US;
-		assert_false(weftd_share_together(&s, now, 2 * US));
+		assert_false(weftd_share_worked(&s, now, 50 * US, 50 * US, 5 * MS));
 	}
-	for (unsigned i = 0; i < 499; i++) {
+	now += 100 * US;
+	assert_true(weftd_share_worked(&s, now, 50 * US, 50 * US, 5 * MS));
+}
+
+/* What came before does not count in the next look, nor does work before a quiet time. */
+static void test_a_look_begins_anew(void **state)
+{
+	struct weftd_share s = {0};
+	uint64_t now = 5 * MS, cpu = MS;
+
+	(void)state;
+	(void)look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US);
+	assert_true(look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US).busy);
+	for (unsigned i = 0; i < 40; i++) {
 		now += 100 * US;
-		assert_false(weftd_share_together(&s, now, US / 2));
+		cpu += 100 * US;
+		assert_false(weftd_share_worked(&s, now, 50 * US, 50 * US, 5 * MS));
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		now += 100 * US;
-		if (weftd_share_together(&s, now, US / 2))
-			return;
-	}
-	fail_msg("a thread with little to do kept it");
+	now += 1000 * MS;
+	assert_true(weftd_share_worked(&s, now, 50 * US, 50 * US, 5 * MS));
+	assert_false(weftd_share_decide(&s, now, cpu).busy);
+	assert_true(look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US).busy);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_apart_when_both_are_busy),
-		cmocka_unit_test(test_stays_when_one_direction_is_idle),
-		cmocka_unit_test(test_stays_when_there_is_rest),
-		cmocka_unit_test(test_a_burst_is_not_enough),
+		cmocka_unit_test(test_busy_in_both_directions),
+		cmocka_unit_test(test_not_busy_when_one_direction_is_idle),
+		cmocka_unit_test(test_not_busy_when_there_is_rest),
+		cmocka_unit_test(test_idle_when_there_is_little),
+		cmocka_unit_test(test_crowded),
+		cmocka_unit_test(test_a_look_has_a_length),
 		cmocka_unit_test(test_a_look_begins_anew),
-		cmocka_unit_test(test_together_again_when_there_is_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
