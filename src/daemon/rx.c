@@ -189,14 +189,18 @@ static void wake_helpers(struct weftd_receiver *r, unsigned n)
 
 /* ---- the receiver ---- */
 
-/* Alone: opens and delivers what was received, now. */
+/*
+ * Alone: opens and delivers what was received, now. First the one, then the other: whoever waits for
+ * the packets is woken once.
+ */
 static void take_all(struct weftd_receiver *r, struct weftd_worker *me, uint64_t position, int n)
 {
 	weft_worker_enter(me->w, weftd_now_ns());
+	for (int i = 0; i < n; i++)
+		open_slot(me, slot_at(r, position + (unsigned)i));
 	for (int i = 0; i < n; i++) {
 		struct slot *s = slot_at(r, position + (unsigned)i);
 
-		open_slot(me, s);
 		weftd_deliver_train(r->deliver, &s->train, s->items, s->n, s->next);
 	}
 	weftd_deliver_flush(r->deliver);

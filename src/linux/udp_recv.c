@@ -24,7 +24,7 @@
  * Received at once, about: what is opened next should still lie in the second-level cache. Two
  * full trains are taken all the same.
  */
-#define CALL_BYTES (128u << 10)
+#define CALL_BYTES (256u << 10)
 #define CALL_LEAST 2u
 /* A wait beyond this is a wall clock that was set, not a wait. */
 #define MAX_WAIT_NS UINT64_C(2000000000)
