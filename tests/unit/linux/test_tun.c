@@ -248,15 +248,17 @@ static void test_open(void **state)
 	assert_string_equal(t.name, "wopen0");
 	assert_true(t.ifindex > 0);
 	sh("ip link show wopen0 | grep -q 'mtu 1420 '");
+	sh("ip link show wopen0 | grep -q 'qlen 1024'");
 	assert_int_equal(weft_tun_open(&again, "wopen0", true, false), -EBUSY);
 	/* Not persistent. */
 	weft_tun_close(&t);
 	assert_int_equal(t.fd, -1);
 	assert_false(sh_ok("ip link show wopen0 2>/dev/null"));
 	/* One that was there keeps its MTU. */
-	sh("ip tuntap add wopen1 mode tun vnet_hdr && ip link set wopen1 mtu 1234");
+	sh("ip tuntap add wopen1 mode tun vnet_hdr && ip link set wopen1 mtu 1234 txqueuelen 77");
 	assert_int_equal(weft_tun_open(&t, "wopen1", true, false), 0);
 	sh("ip link show wopen1 | grep -q 'mtu 1234 '");
+	sh("ip link show wopen1 | grep -q 'qlen 77'");
 	weft_tun_close(&t);
 	sh("ip link del wopen1");
 	plain = open("/dev/null", O_RDWR);
