@@ -263,6 +263,11 @@ bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_hand
 	return false;
 }
 
+size_t weft_device_handshakes_waiting(const struct weft_device *dev)
+{
+	return weft_ring_count(&dev->queue);
+}
+
 uint64_t weft_device_next_ns(const struct weft_device *dev)
 {
 	uint64_t next = weft_wheel_next_ns(&dev->wheel);
@@ -303,5 +308,5 @@ void weft_device_stats(const struct weft_device *dev, struct weft_device_stats *
 	ret_stats->staged_pkts = weft_stage_pkts(&dev->stage);
 	ret_stats->staged_bytes = weft_stage_bytes(&dev->self->stage);
 	ret_stats->peers = dev->peer_count;
-	ret_stats->handshakes_queued = weft_ring_count(&dev->queue);
+	ret_stats->handshakes_queued = weft_device_handshakes_waiting(dev);
 }

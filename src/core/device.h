@@ -136,6 +136,9 @@ void weft_device_set_mtu(struct weft_device *dev, uint32_t mtu);
  */
 bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_handshakes);
 
+/* How many messages wait for the owner: a snapshot. Any thread. */
+size_t weft_device_handshakes_waiting(const struct weft_device *dev);
+
 /* When weft_device_run must be called at the latest, or WEFT_NEVER. Owner. */
 uint64_t weft_device_next_ns(const struct weft_device *dev);
 

@@ -53,6 +53,8 @@
 #define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
 #define WEFTD_CHECK_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
 #define WEFTD_FOREIGN_POLL_NS   WEFT_NS_PER_S          /* link in another namespace: looked at */
+#define WEFTD_NAP_NS            500000       /* see rx.c, nap */
+#define WEFTD_NAP_HANDSHAKES    8            /* that wait: a millisecond's work of the owner */
 #define WEFTD_KEEP_KEYS_MS      500          /* an idle worker forgets its keys after this */
 #define WEFTD_STACK_BYTES       (512u << 10) /* of a data thread: locked, left out of dumps */
 #define WEFTD_OWNER_NICE        5
