@@ -244,6 +244,7 @@ bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_hand
 	now_ns = dev->now_ns = weft_now(now_ns);
 	/* First: whoever leaves something from here on calls again. */
 	atomic_store(&dev->woken, false);
+	weft_outbox_open(dev);
 	answer_all(dev, now_ns);
 	for (unsigned i = 0; i < max_handshakes; i++) {
 		q = weft_ring_front(&dev->queue);
@@ -254,6 +255,7 @@ bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_hand
 		weft_ring_pop(&dev->queue);
 	}
 	weft_timers_run(dev, now_ns);
+	weft_outbox_close(dev); /* before anything is freed */
 	(void)weft_update_load(dev, now_ns);
 	(void)weft_epoch_reclaim(&dev->epoch);
 	if (weft_ring_front(&dev->queue))
