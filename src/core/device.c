@@ -244,6 +244,7 @@ bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_hand
 	now_ns = dev->now_ns = weft_now(now_ns);
 	/* First: whoever leaves something from here on calls again. */
 	atomic_store(&dev->woken, false);
+	weft_outbox_open(dev);
 	answer_all(dev, now_ns);
 	for (unsigned i = 0; i < max_handshakes; i++) {
 		q = weft_ring_front(&dev->queue);
@@ -254,6 +255,7 @@ bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_hand
 		weft_ring_pop(&dev->queue);
 	}
 	weft_timers_run(dev, now_ns);
+	weft_outbox_close(dev); /* before anything is freed */
 	(void)weft_update_load(dev, now_ns);
 	(void)weft_epoch_reclaim(&dev->epoch);
 	if (weft_ring_front(&dev->queue))
@@ -261,6 +263,11 @@ bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_hand
 	/* The contexts of the library keep the last keys: not beyond the work that needs them. */
 	weft_crypto_forget(dev->crypto);
 	return false;
+}
+
+size_t weft_device_handshakes_waiting(const struct weft_device *dev)
+{
+	return weft_ring_count(&dev->queue);
 }
 
 uint64_t weft_device_next_ns(const struct weft_device *dev)
@@ -303,5 +310,5 @@ void weft_device_stats(const struct weft_device *dev, struct weft_device_stats *
 	ret_stats->staged_pkts = weft_stage_pkts(&dev->stage);
 	ret_stats->staged_bytes = weft_stage_bytes(&dev->self->stage);
 	ret_stats->peers = dev->peer_count;
-	ret_stats->handshakes_queued = weft_ring_count(&dev->queue);
+	ret_stats->handshakes_queued = weft_device_handshakes_waiting(dev);
 }

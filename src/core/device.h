@@ -42,6 +42,15 @@ enum weft_event_type {
 	WEFT_EVENT_UNDER_LOAD_END,   /* no peer */
 };
 
+/* One of several datagrams that are sent together. */
+struct weft_datagram {
+	const struct weft_endpoint *to;
+	const uint8_t *pkt;
+	size_t len;
+	uint8_t tos;
+	int result; /* out: what weft_callbacks.send returns */
+};
+
 struct weft_event {
 	enum weft_event_type type;
 	struct weft_peer *peer; /* borrowed for the call; NULL for device events */
@@ -73,6 +82,8 @@ struct weft_callbacks {
 	 */
 	int (*send)(void *ctx, const struct weft_endpoint *to, uint8_t tos, const uint8_t *pkt,
 		    size_t len);
+	/* The same for `n` datagrams in one go, to save the machine calls. May be NULL. */
+	void (*send_many)(void *ctx, struct weft_datagram *datagrams, unsigned n);
 	void (*event)(void *ctx, const struct weft_event *event);
 	/* A worker left something for the owner: make it call weft_device_run soon. */
 	void (*wake)(void *ctx);
@@ -135,6 +146,9 @@ void weft_device_set_mtu(struct weft_device *dev, uint32_t mtu);
  * soon, after looking at other work). Owner.
  */
 bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_handshakes);
+
+/* How many messages wait for the owner: a snapshot. Any thread. */
+size_t weft_device_handshakes_waiting(const struct weft_device *dev);
 
 /* When weft_device_run must be called at the latest, or WEFT_NEVER. Owner. */
 uint64_t weft_device_next_ns(const struct weft_device *dev);

@@ -97,26 +97,35 @@ static int mix_secret(struct weft_noise *n, struct symmetric *s, const struct we
 			sizeof(shared->b));
 }
 
-static int mix_dh(struct weft_noise *n, struct symmetric *s, const struct weft_secret *secret,
-		  const uint8_t point[WEFT_KEY_LEN])
+/* The same where no key is used before the next secret: the chain alone (KDF1). */
+static int mix_chain(struct weft_noise *n, struct symmetric *s, const struct weft_secret *shared)
+{
+	return weft_kdf(n->crypto, s->chain.b, NULL, NULL, s->chain.b, shared->b,
+			sizeof(shared->b));
+}
+
+typedef int mix_fn(struct weft_noise *n, struct symmetric *s, const struct weft_secret *shared);
+
+static int mix_dh(struct weft_noise *n, struct symmetric *s, mix_fn *mix,
+		  const struct weft_secret *secret, const uint8_t point[WEFT_KEY_LEN])
 {
 	struct weft_secret shared;
 	int r = weft_x25519(n->crypto, &shared, secret, point);
 
 	if (r == 0)
-		r = mix_secret(n, s, &shared);
+		r = mix(n, s, &shared);
 	weft_secret_clear(&shared);
 	return r;
 }
 
-static int mix_static_dh(struct weft_noise *n, struct symmetric *s,
+static int mix_static_dh(struct weft_noise *n, struct symmetric *s, mix_fn *mix,
 			 const uint8_t point[WEFT_KEY_LEN])
 {
 	struct weft_secret shared;
 	int r = n->static_dh(n->dh_ctx, &shared, point);
 
 	if (r == 0)
-		r = mix_secret(n, s, &shared);
+		r = mix(n, s, &shared);
 	weft_secret_clear(&shared);
 	return r;
 }
@@ -183,7 +192,7 @@ int weft_noise_create_initiation(struct weft_noise *n, struct weft_handshake *hs
 	/* e, es */
 	if ((r = weft_x25519_public(n->crypto, msg.ephemeral, ephemeral)) < 0 ||
 	    (r = mix_ephemeral(n, &s, msg.ephemeral)) < 0 ||
-	    (r = mix_dh(n, &s, ephemeral, hs->remote_static)) < 0)
+	    (r = mix_dh(n, &s, mix_secret, ephemeral, hs->remote_static)) < 0)
 		goto out;
 	/* s, ss, {t} */
 	if ((r = seal_and_hash(n, &s, msg.enc_static, n->public_key, WEFT_KEY_LEN)) < 0 ||
@@ -217,7 +226,7 @@ int weft_noise_open_initiation(struct weft_noise *n, const uint8_t *pkt, size_t 
 		goto out;
 	/* e, es, s */
 	if ((r = mix_ephemeral(n, &s, ret_in->msg.ephemeral)) < 0 ||
-	    (r = mix_static_dh(n, &s, ret_in->msg.ephemeral)) < 0 ||
+	    (r = mix_static_dh(n, &s, mix_secret, ret_in->msg.ephemeral)) < 0 ||
 	    (r = open_and_hash(n, &s, ret_in->remote_static, ret_in->msg.enc_static,
 			       sizeof(ret_in->msg.enc_static))) < 0)
 		goto out;
@@ -292,8 +301,8 @@ int weft_noise_create_response(struct weft_noise *n, struct weft_handshake *hs,
 	/* e, ee, se */
 	if ((r = weft_x25519_public(n->crypto, msg.ephemeral, ephemeral)) < 0 ||
 	    (r = mix_ephemeral(n, &s, msg.ephemeral)) < 0 ||
-	    (r = mix_dh(n, &s, ephemeral, hs->run->remote_ephemeral)) < 0 ||
-	    (r = mix_dh(n, &s, ephemeral, hs->remote_static)) < 0)
+	    (r = mix_dh(n, &s, mix_chain, ephemeral, hs->run->remote_ephemeral)) < 0 ||
+	    (r = mix_dh(n, &s, mix_chain, ephemeral, hs->remote_static)) < 0)
 		goto out;
 	/* psk, {} */
 	if ((r = mix_psk(n, &s, &hs->psk)) < 0 ||
@@ -326,8 +335,8 @@ int weft_noise_consume_response(struct weft_noise *n, struct weft_handshake *hs,
 	memcpy(s.hash, hs->run->hash, sizeof(s.hash));
 	/* e, ee, se */
 	if ((r = mix_ephemeral(n, &s, msg.ephemeral)) < 0 ||
-	    (r = mix_dh(n, &s, &hs->run->ephemeral, msg.ephemeral)) < 0 ||
-	    (r = mix_static_dh(n, &s, msg.ephemeral)) < 0)
+	    (r = mix_dh(n, &s, mix_chain, &hs->run->ephemeral, msg.ephemeral)) < 0 ||
+	    (r = mix_static_dh(n, &s, mix_chain, msg.ephemeral)) < 0)
 		goto out;
 	/* psk, {} */
 	if ((r = mix_psk(n, &s, &hs->psk)) < 0 ||

@@ -105,6 +105,24 @@ struct weft_queued {
 	uint8_t pkt[WEFT_MSG_MAX_HANDSHAKE];
 };
 
+/*
+ * What the owner sends while it works through its queue goes out together: each datagram alone is
+ * a system call, and a wake-up at the other end. No more than this waits, a millisecond or so.
+ */
+#define WEFT_OUTBOX_PKTS 8
+
+struct weft_outbox {
+	struct {
+		struct weft_peer *peer; /* NULL: a cookie reply */
+		struct weft_endpoint to;
+		uint8_t tos;
+		uint16_t len;
+		uint8_t pkt[WEFT_MSG_MAX_HANDSHAKE];
+	} item[WEFT_OUTBOX_PKTS];
+	unsigned n;
+	bool open; /* else everything is sent at once */
+};
+
 struct weft_worker {
 	struct weft_device *dev;
 	struct weft_crypto *crypto;
@@ -160,7 +178,8 @@ struct weft_device {
 	void *queue_mem;
 	size_t queue_mem_size;
 	uint8_t *scratch; /* one datagram */
-	uint64_t now_ns;  /* of the last owner call */
+	struct weft_outbox outbox;
+	uint64_t now_ns; /* of the last owner call */
 	uint64_t load_last_ns, load_since_ns, load_total_ns;
 	/* The last timestamp sent to a peer that was removed: it may come back. */
 	uint64_t removed_timestamp_sec;
@@ -225,8 +244,16 @@ void weft_peer_destroy(struct weft_peer *peer);
 
 /* ---- owner: send.c ---- */
 
-/* Sends a datagram to the peer's endpoint and counts it. 0, or WEFT_E_DROP (counted). */
+/*
+ * Sends a datagram to the peer's endpoint and counts it, now or with the outbox. 0, or WEFT_E_DROP
+ * (counted).
+ */
 int weft_send_datagram(struct weft_peer *peer, uint8_t tos, const uint8_t *pkt, size_t len);
+/* Opens the outbox, if the surroundings can send many; sends what is in it; the same and closes it.
+ */
+void weft_outbox_open(struct weft_device *dev);
+void weft_outbox_flush(struct weft_device *dev);
+void weft_outbox_close(struct weft_device *dev);
 /* Initiation, unless one was sent within 5 s. Retries do not start the 90 s anew. */
 void weft_send_initiation(struct weft_peer *peer, bool retry, uint64_t now_ns);
 void weft_send_response(struct weft_peer *peer, uint64_t now_ns);

@@ -6,11 +6,79 @@
 #include "core/inner.h"
 #include "core/peer.h"
 
+/* A datagram went out, or not: `r` is what the callback returned. */
+static int sent(struct weft_device *dev, struct weft_peer *peer, size_t len, int r)
+{
+	if (r < 0) {
+		if (r != WEFT_E_DROP)
+			weft_drop(dev, WEFT_DROP_TX_SOCKET, 1);
+		return WEFT_E_DROP;
+	}
+	if (!peer) {
+		dev->cookies_sent++;
+		return 0;
+	}
+	if (r > 0)
+		weft_peer_clear_source(peer);
+	atomic_fetch_add_explicit(&peer->tx_bytes, len, memory_order_relaxed);
+	return 0;
+}
+
+/*
+ * `peer` NULL: a cookie reply. Transport data does not wait: workers would overtake its counter.
+ */
+static int send_or_keep(struct weft_device *dev, struct weft_peer *peer,
+			const struct weft_endpoint *to, uint8_t tos, const uint8_t *pkt, size_t len)
+{
+	struct weft_outbox *o = &dev->outbox;
+
+	if (!o->open || weft_message_type(pkt, len) == WEFT_MSG_DATA ||
+	    len > sizeof(o->item[0].pkt))
+		return sent(dev, peer, len, dev->cb.send(dev->cb.ctx, to, tos, pkt, len));
+	if (o->n == WEFT_OUTBOX_PKTS)
+		weft_outbox_flush(dev);
+	o->item[o->n].peer = peer;
+	o->item[o->n].to = *to;
+	o->item[o->n].tos = tos;
+	o->item[o->n].len = (uint16_t)len;
+	memcpy(o->item[o->n].pkt, pkt, len);
+	o->n++;
+	return 0;
+}
+
+void weft_outbox_open(struct weft_device *dev)
+{
+	dev->outbox.open = dev->cb.send_many != NULL;
+}
+
+void weft_outbox_flush(struct weft_device *dev)
+{
+	struct weft_datagram d[WEFT_OUTBOX_PKTS];
+	struct weft_outbox *o = &dev->outbox;
+
+	if (!o->n)
+		return;
+	for (unsigned i = 0; i < o->n; i++)
+		d[i] = (struct weft_datagram){.to = &o->item[i].to,
+					      .pkt = o->item[i].pkt,
+					      .len = o->item[i].len,
+					      .tos = o->item[i].tos};
+	dev->cb.send_many(dev->cb.ctx, d, o->n);
+	for (unsigned i = 0; i < o->n; i++)
+		(void)sent(dev, o->item[i].peer, d[i].len, d[i].result);
+	o->n = 0;
+}
+
+void weft_outbox_close(struct weft_device *dev)
+{
+	weft_outbox_flush(dev);
+	dev->outbox.open = false;
+}
+
 int weft_send_datagram(struct weft_peer *peer, uint8_t tos, const uint8_t *pkt, size_t len)
 {
 	struct weft_device *dev = peer->dev;
 	struct weft_endpoint to;
-	int r;
 
 	weft_shared_endpoint_get(&peer->endpoint, &to, NULL);
 	if (to.ip.family == WEFT_NONE) {
@@ -21,16 +89,7 @@ int weft_send_datagram(struct weft_peer *peer, uint8_t tos, const uint8_t *pkt, 
 		weft_drop(dev, WEFT_DROP_TX_LOOP, 1);
 		return WEFT_E_DROP;
 	}
-	r = dev->cb.send(dev->cb.ctx, &to, tos, pkt, len);
-	if (r < 0) {
-		if (r != WEFT_E_DROP)
-			weft_drop(dev, WEFT_DROP_TX_SOCKET, 1);
-		return WEFT_E_DROP;
-	}
-	if (r > 0)
-		weft_peer_clear_source(peer);
-	atomic_fetch_add_explicit(&peer->tx_bytes, len, memory_order_relaxed);
-	return 0;
+	return send_or_keep(dev, peer, &to, tos, pkt, len);
 }
 
 /* TAI64N that grows with each initiation to this peer, even if the wall clock goes back. */
@@ -174,11 +233,7 @@ void weft_send_cookie(struct weft_device *dev, const struct weft_queued *q, uint
 		weft_drop(dev, WEFT_DROP_TX_CRYPTO, 1);
 		return;
 	}
-	r = dev->cb.send(dev->cb.ctx, &q->from, WEFT_TOS_HANDSHAKE, pkt, sizeof(pkt));
-	if (r >= 0)
-		dev->cookies_sent++;
-	else if (r != WEFT_E_DROP)
-		weft_drop(dev, WEFT_DROP_TX_SOCKET, 1);
+	(void)send_or_keep(dev, NULL, &q->from, WEFT_TOS_HANDSHAKE, pkt, sizeof(pkt));
 }
 
 static struct weft_keypair *usable(struct weft_peer *peer, uint64_t now_ns)

@@ -9,27 +9,12 @@
  */
 #include "crypto/internal.h"
 
-#include <strings.h>
-
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 
 #include "util/cursor.h"
 
 #define CIPHER_NAME "ChaCha20-Poly1305"
-
-/* `names` is a list with colons between. */
-static bool has_name(const char *names)
-{
-	const size_t len = sizeof(CIPHER_NAME) - 1;
-
-	for (const char *p = names; p; p = strchr(p, ':')) {
-		p += *p == ':';
-		if (strncasecmp(p, CIPHER_NAME, len) == 0 && (p[len] == ':' || !p[len]))
-			return true;
-	}
-	return false;
-}
 
 static bool take_functions(struct weft_openssl_aead *f, const OSSL_DISPATCH *d)
 {
@@ -66,19 +51,9 @@ static bool take_functions(struct weft_openssl_aead *f, const OSSL_DISPATCH *d)
 
 int weft_openssl_aead_fetch(struct weft_algorithms *a)
 {
-	const OSSL_ALGORITHM *first;
-	int no_cache = 0;
-	bool found = false;
+	const OSSL_DISPATCH *d = weft_openssl_functions(a, OSSL_OP_CIPHER, CIPHER_NAME);
 
-	first = OSSL_PROVIDER_query_operation(a->provider, OSSL_OP_CIPHER, &no_cache);
-	for (const OSSL_ALGORITHM *alg = first; alg && alg->algorithm_names && !found; alg++) {
-		if (has_name(alg->algorithm_names))
-			found = take_functions(&a->openssl_aead, alg->implementation);
-	}
-	/* the functions are the provider's code: they stay while it is loaded */
-	OSSL_PROVIDER_unquery_operation(a->provider, OSSL_OP_CIPHER, first);
-	a->openssl_aead.provctx = OSSL_PROVIDER_get0_provider_ctx(a->provider);
-	return found && a->openssl_aead.provctx ? 0 : WEFT_E_CRYPTO;
+	return d && take_functions(&a->openssl_aead, d) ? 0 : WEFT_E_CRYPTO;
 }
 
 static int acquire(struct weft_crypto *c)
@@ -113,7 +88,7 @@ static bool set_key(struct weft_aead *a, bool sealing, const struct weft_secret 
 	if (a->keyed && weft_ct_equal(a->key.b, key->b, sizeof(a->key.b)))
 		return true;
 	if (!a->ctx)
-		a->ctx = f->newctx(f->provctx);
+		a->ctx = f->newctx(weft_algorithms.provctx);
 	if (a->ctx && sealing)
 		ok = f->encrypt_init(a->ctx, key->b, sizeof(key->b), nonce, sizeof(nonce), NULL);
 	else if (a->ctx)

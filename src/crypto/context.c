@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #include <openssl/core_names.h>
@@ -15,6 +17,35 @@
 #include <sodium.h>
 
 struct weft_algorithms weft_algorithms;
+
+/* `names` is a list with colons between. */
+static bool has_name(const char *names, const char *name)
+{
+	const size_t len = strlen(name);
+
+	for (const char *p = names; p; p = strchr(p, ':')) {
+		p += *p == ':';
+		if (strncasecmp(p, name, len) == 0 && (p[len] == ':' || !p[len]))
+			return true;
+	}
+	return false;
+}
+
+const OSSL_DISPATCH *weft_openssl_functions(const struct weft_algorithms *a, int operation,
+					    const char *name)
+{
+	const OSSL_DISPATCH *found = NULL;
+	const OSSL_ALGORITHM *first;
+	int no_cache = 0;
+
+	first = OSSL_PROVIDER_query_operation(a->provider, operation, &no_cache);
+	for (const OSSL_ALGORITHM *alg = first; alg && alg->algorithm_names && !found; alg++) {
+		if (has_name(alg->algorithm_names, name))
+			found = alg->implementation;
+	}
+	OSSL_PROVIDER_unquery_operation(a->provider, operation, first);
+	return found;
+}
 
 static int fetch(struct weft_algorithms *a)
 {
@@ -24,17 +55,17 @@ static int fetch(struct weft_algorithms *a)
 	a->provider = a->lib ? OSSL_PROVIDER_load(a->lib, "default") : NULL;
 	if (!a->provider)
 		return WEFT_E_CRYPTO;
-	a->blake2s = EVP_MD_fetch(a->lib, "BLAKE2S-256", NULL);
+	a->provctx = OSSL_PROVIDER_get0_provider_ctx(a->provider);
 	a->blake2s_mac = EVP_MAC_fetch(a->lib, "BLAKE2SMAC", NULL);
 	a->chacha20_poly1305 = EVP_CIPHER_fetch(a->lib, "ChaCha20-Poly1305", NULL);
-	if (!a->blake2s || !a->blake2s_mac || !a->chacha20_poly1305)
+	if (!a->provctx || !a->blake2s_mac || !a->chacha20_poly1305 ||
+	    weft_openssl_digest_fetch(a, "BLAKE2S-256", &a->blake2s))
 		return WEFT_E_CRYPTO;
 	return weft_openssl_aead_fetch(a);
 }
 
 static void unfetch(struct weft_algorithms *a)
 {
-	EVP_MD_free(a->blake2s);
 	EVP_MAC_free(a->blake2s_mac);
 	EVP_CIPHER_free(a->chacha20_poly1305);
 	OSSL_LIB_CTX_free(a->lib); /* unloads the provider too */
@@ -152,13 +183,13 @@ int weft_crypto_new_with(const struct weft_aead_backend *backend, struct weft_cr
 	c = OPENSSL_zalloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	c->hash = EVP_MD_CTX_new();
+	c->hash = a->blake2s.newctx(a->provctx);
 	c->mac = EVP_MAC_CTX_new(a->blake2s_mac);
 	if (!c->hash || !c->mac) {
 		weft_crypto_free(c);
 		return -ENOMEM;
 	}
-	if (EVP_DigestInit_ex2(c->hash, a->blake2s, NULL) != 1 || !set_mac_length(c->mac)) {
+	if (!set_mac_length(c->mac)) {
 		weft_crypto_free(c);
 		ERR_clear_error();
 		return WEFT_E_CRYPTO;
@@ -183,7 +214,8 @@ void weft_crypto_free(struct weft_crypto *c)
 	if (!c)
 		return;
 	/* each of these wipes its own state before it is freed */
-	EVP_MD_CTX_free(c->hash);
+	if (c->hash)
+		weft_algorithms.blake2s.freectx(c->hash);
 	EVP_MAC_CTX_free(c->mac);
 	if (c->aead)
 		c->aead->release(c);

@@ -3,8 +3,9 @@
  * BLAKE2s as hash and MAC (RFC 7693), HMAC over it (RFC 2104) and the paper's KDF (section 5.4,
  * HKDF of RFC 5869), and SipHash-2-4 for tables.
  *
- * HMAC is two hashes on the reused context: OpenSSL's own HMAC duplicates three digest contexts
- * on the heap for each key, and a KDF has a new key in every step.
+ * The provider's functions are called directly, as for the AEAD (aead_openssl.c): a handshake is
+ * some sixty short hashes. HMAC is two hashes on the reused context: OpenSSL's own HMAC duplicates
+ * three digest contexts on the heap for each key, and a KDF has a new key in every step.
  */
 #include "crypto/internal.h"
 
@@ -20,18 +21,57 @@ struct piece {
 	size_t len;
 };
 
+static bool take_functions(struct weft_openssl_digest *f, const OSSL_DISPATCH *d)
+{
+	for (; d->function_id; d++) {
+		switch (d->function_id) {
+		case OSSL_FUNC_DIGEST_NEWCTX:
+			f->newctx = OSSL_FUNC_digest_newctx(d);
+			break;
+		case OSSL_FUNC_DIGEST_FREECTX:
+			f->freectx = OSSL_FUNC_digest_freectx(d);
+			break;
+		case OSSL_FUNC_DIGEST_INIT:
+			f->init = OSSL_FUNC_digest_init(d);
+			break;
+		case OSSL_FUNC_DIGEST_UPDATE:
+			f->update = OSSL_FUNC_digest_update(d);
+			break;
+		case OSSL_FUNC_DIGEST_FINAL:
+			f->final = OSSL_FUNC_digest_final(d);
+			break;
+		default:
+			break;
+		}
+	}
+	return f->newctx && f->freectx && f->init && f->update && f->final;
+}
+
+int weft_openssl_digest_fetch(const struct weft_algorithms *a, const char *name,
+			      struct weft_openssl_digest *ret_digest)
+{
+	const OSSL_DISPATCH *d = weft_openssl_functions(a, OSSL_OP_DIGEST, name);
+	struct weft_openssl_digest f = {NULL, NULL, NULL, NULL, NULL};
+
+	if (!d || !take_functions(&f, d))
+		return WEFT_E_CRYPTO;
+	*ret_digest = f;
+	return 0;
+}
+
 static int hash_pieces(struct weft_crypto *c, uint8_t out[WEFT_HASH_LEN],
 		       const struct piece *pieces, size_t n)
 {
+	const struct weft_openssl_digest *f = &weft_algorithms.blake2s;
 	uint8_t digest[WEFT_HASH_LEN];
-	unsigned len = 0;
-	bool ok = EVP_DigestInit_ex2(c->hash, NULL, NULL) == 1;
+	size_t len = 0;
+	bool ok = f->init(c->hash, NULL) == 1;
 
 	for (size_t i = 0; ok && i < n; i++) {
 		if (pieces[i].len)
-			ok = EVP_DigestUpdate(c->hash, pieces[i].p, pieces[i].len) == 1;
+			ok = f->update(c->hash, pieces[i].p, pieces[i].len) == 1;
 	}
-	ok = ok && EVP_DigestFinal_ex(c->hash, digest, &len) == 1 && len == sizeof(digest);
+	ok = ok && f->final(c->hash, digest, &len, sizeof(digest)) == 1 && len == sizeof(digest);
 	if (ok)
 		memcpy(out, digest, sizeof(digest));
 	else

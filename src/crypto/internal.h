@@ -19,7 +19,6 @@
 
 /* What of the provider's ChaCha20-Poly1305 is called. */
 struct weft_openssl_aead {
-	void *provctx;
 	OSSL_FUNC_cipher_newctx_fn *newctx;
 	OSSL_FUNC_cipher_freectx_fn *freectx;
 	OSSL_FUNC_cipher_encrypt_init_fn *encrypt_init;
@@ -27,6 +26,15 @@ struct weft_openssl_aead {
 	OSSL_FUNC_cipher_update_fn *update;
 	OSSL_FUNC_cipher_final_fn *final;
 	OSSL_FUNC_cipher_get_ctx_params_fn *get_ctx_params;
+};
+
+/* And of its BLAKE2s. */
+struct weft_openssl_digest {
+	OSSL_FUNC_digest_newctx_fn *newctx;
+	OSSL_FUNC_digest_freectx_fn *freectx;
+	OSSL_FUNC_digest_init_fn *init;
+	OSSL_FUNC_digest_update_fn *update;
+	OSSL_FUNC_digest_final_fn *final;
 };
 
 /*
@@ -37,10 +45,11 @@ struct weft_openssl_aead {
 struct weft_algorithms {
 	OSSL_LIB_CTX *lib;
 	OSSL_PROVIDER *provider;
-	EVP_MD *blake2s;
+	void *provctx;
 	EVP_MAC *blake2s_mac;
 	EVP_CIPHER *chacha20_poly1305;
 	struct weft_openssl_aead openssl_aead;
+	struct weft_openssl_digest blake2s;
 	const struct weft_aead_backend *aead; /* of contexts to come */
 	char aead_text[96];                   /* weft_crypto_aead */
 };
@@ -80,7 +89,7 @@ struct weft_aead {
 };
 
 struct weft_crypto {
-	EVP_MD_CTX *hash;
+	void *hash; /* the provider's */
 	EVP_MAC_CTX *mac;
 	const struct weft_aead_backend *aead;
 	struct weft_aead seal, open; /* OpenSSL's */
@@ -92,7 +101,16 @@ struct weft_crypto {
 WEFT_MUST_CHECK int weft_crypto_new_with(const struct weft_aead_backend *backend,
 					 struct weft_crypto **ret_c);
 
-/* Fills weft_algorithms.openssl_aead from its provider. 0 or WEFT_E_CRYPTO. */
+/*
+ * The provider's functions for an algorithm of that name, or NULL. They are its code: they stay
+ * while it is loaded.
+ */
+const OSSL_DISPATCH *weft_openssl_functions(const struct weft_algorithms *a, int operation,
+					    const char *name);
+/* Those of a digest. 0 or WEFT_E_CRYPTO. */
+WEFT_MUST_CHECK int weft_openssl_digest_fetch(const struct weft_algorithms *a, const char *name,
+					      struct weft_openssl_digest *ret_digest);
+/* Fills weft_algorithms.openssl_aead from the provider. 0 or WEFT_E_CRYPTO. */
 WEFT_MUST_CHECK int weft_openssl_aead_fetch(struct weft_algorithms *a);
 
 /*

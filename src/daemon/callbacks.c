@@ -67,6 +67,25 @@ static int cb_send(void *ctx, const struct weft_endpoint *to, uint8_t tos, const
 	return stale ? 1 : 0;
 }
 
+static void cb_send_many(void *ctx, struct weft_datagram *datagrams, unsigned n)
+{
+	struct weft_udp_single s[WEFT_UDP_SINGLES];
+	struct weftd *d = ctx;
+
+	for (unsigned i = 0, k; i < n; i += k) {
+		for (k = 0; k < WEFT_UDP_SINGLES && i + k < n; k++)
+			s[k] = (struct weft_udp_single){.to = datagrams[i + k].to,
+							.data = datagrams[i + k].pkt,
+							.len = datagrams[i + k].len,
+							.tos = datagrams[i + k].tos,
+							.result = -ENOTCONN};
+		if (d->udp)
+			weft_udp_send_singles(d->udp, s, k);
+		for (unsigned j = 0; j < k; j++)
+			datagrams[i + j].result = s[j].result < 0 ? s[j].result : s[j].source_stale;
+	}
+}
+
 static void cb_wake(void *ctx)
 {
 	struct weftd *d = ctx;
@@ -131,6 +150,7 @@ void weftd_callbacks_init(struct weftd *d, struct weft_callbacks *ret_cb)
 		.wall_time = cb_wall_time,
 		.static_dh = cb_static_dh,
 		.send = cb_send,
+		.send_many = cb_send_many,
 		.event = cb_event,
 		.wake = cb_wake,
 		.endpoint_allowed = weftd_endpoint_allowed,

@@ -42,6 +42,7 @@
 #define WEFTD_RATELIMIT_ENTRIES 8192  /* source addresses */
 #define WEFTD_HANDSHAKE_SLICE   16    /* handshakes between looks at other work */
 #define WEFTD_ROUTE_CACHE       16384 /* endpoints whose route is remembered: 384 KiB */
+#define WEFTD_ROUTE_WAYS        4     /* places among which a route may be remembered */
 #define WEFTD_RELAY_FLOWS       1024  /* pairs of addresses whose way is remembered */
 #define WEFTD_RELAY_QUESTIONS   16    /* for routes, of the kernel, a batch of received trains */
 #define WEFTD_TX_BATCH          64    /* packets sent between looks at the TUN */
@@ -53,6 +54,8 @@
 #define WEFTD_SOCKET_RETRY_NS   (5 * WEFT_NS_PER_S)
 #define WEFTD_CHECK_SOURCES_NS  (100 * WEFT_NS_PER_MS) /* at most this often */
 #define WEFTD_FOREIGN_POLL_NS   WEFT_NS_PER_S          /* link in another namespace: looked at */
+#define WEFTD_NAP_NS            500000                 /* see rx.c, nap */
+#define WEFTD_NAP_HANDSHAKES    8            /* that wait: a millisecond's work of the owner */
 #define WEFTD_KEEP_KEYS_MS      500          /* an idle worker forgets its keys after this */
 #define WEFTD_STACK_BYTES       (512u << 10) /* of a data thread: locked, left out of dumps */
 #define WEFTD_OWNER_NICE        5

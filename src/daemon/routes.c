@@ -26,18 +26,36 @@ void weftd_endpoints_changed(struct weftd *d)
 	atomic_fetch_add(&d->route_generation, 1);
 }
 
+/* The place for a question: where it is answered, or that of the answer which makes room for it. */
+static struct weftd_route *find_route(struct weftd *d, const struct weft_ip *ip,
+				      const struct weft_ip *source)
+{
+	const struct weft_ip name[2] = {*ip, *source};
+	uint64_t hash = weft_siphash(d->route_key, name, sizeof(name));
+	struct weftd_route *set, *free = NULL;
+
+	set = &d->routes[hash % (WEFTD_ROUTE_CACHE / WEFTD_ROUTE_WAYS) * WEFTD_ROUTE_WAYS];
+	for (unsigned i = 0; i < WEFTD_ROUTE_WAYS; i++) {
+		if (set[i].ip.family == WEFT_NONE)
+			free = &set[i];
+		else if (weft_ip_equal(&set[i].ip, ip) && weft_ip_equal(&set[i].source, source))
+			return &set[i];
+	}
+	/* the upper bits have not chosen the set: another question pushes another one out */
+	return free ? free : &set[(hash >> 32) % WEFTD_ROUTE_WAYS];
+}
+
 /*
  * The interface that packets to `ip` leave by, from `source` if that is an address; 0: none, or not
  * known. With the source in the question: rules may route by it, on hosts with several uplinks.
  */
 static unsigned route_of(struct weftd *d, const struct weft_ip *ip, const struct weft_ip *source)
 {
-	const struct weft_ip name[2] = {*ip, *source};
 	struct weftd_route *r;
 	unsigned ifindex = 0;
 
 	pthread_mutex_lock(&d->route_lock);
-	r = &d->routes[weft_siphash(d->route_key, name, sizeof(name)) % WEFTD_ROUTE_CACHE];
+	r = find_route(d, ip, source);
 	if (r->ip.family == WEFT_NONE || !weft_ip_equal(&r->ip, ip) ||
 	    !weft_ip_equal(&r->source, source)) {
 		if (weft_route_lookup(d->link, ip, source->family == WEFT_NONE ? NULL : source,

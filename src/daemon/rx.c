@@ -37,6 +37,7 @@ struct weftd_receiver {
 	struct weftd_deliver *deliver;
 	struct weft_worker *deliver_w; /* with helpers: of whoever delivers */
 	bool delivering;               /* holder of the baton: inside a batch of deliver_w */
+	bool handshakes_only;          /* alone: all that came in this round, and was there */
 	_Atomic unsigned run;          /* slots worth claiming at once */
 	unsigned spin_rounds;
 	struct weftd_pipeline pipeline;
@@ -189,6 +190,15 @@ static void wake_helpers(struct weftd_receiver *r, unsigned n)
 
 /* ---- the receiver ---- */
 
+/* Handshakes, and the empty packets that confirm them. */
+static bool only_handshakes(const struct slot *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->items[i].result != 1 && s->items[i].len != WEFT_DATA_OVERHEAD)
+			return false;
+	return s->next >= s->train.len;
+}
+
 /*
  * Alone: opens and delivers what was received, now. First the one, then the other: whoever waits for
  * the packets is woken once.
@@ -201,6 +211,7 @@ static void take_all(struct weftd_receiver *r, struct weftd_worker *me, uint64_t
 	for (int i = 0; i < n; i++) {
 		struct slot *s = slot_at(r, position + (unsigned)i);
 
+		r->handshakes_only &= only_handshakes(s);
 		weftd_deliver_train(r->deliver, &s->train, s->items, s->n, s->next);
 	}
 	weftd_deliver_flush(r->deliver);
@@ -245,6 +256,7 @@ static int receive(struct weftd_receiver *r, struct weftd_worker *me, bool v6)
 	pthread_rwlock_unlock(&d->udp_lock);
 	if (n <= 0)
 		return n;
+	r->handshakes_only &= (unsigned)n < room;
 	for (int i = 0; i < n; i++) {
 		slot_at(r, position + (unsigned)i)->train = trains[i];
 		bytes += trains[i].len;
@@ -300,7 +312,10 @@ static void poll_set(struct loop *l)
 /* 1: there was something, 0: nothing, negative: this ends the thread. */
 static int receive_both(struct loop *l)
 {
-	int n4 = receive(l->r, l->me, false), n6 = 0;
+	int n4, n6 = 0;
+
+	l->r->handshakes_only = true;
+	n4 = receive(l->r, l->me, false);
 
 	/* poll tells of it, too: while we do not come to that, a look now and then */
 	if (n4 >= 0 && (!l->v6_quiet || ++l->round % QUIET_ROUNDS == 0)) {
@@ -382,6 +397,30 @@ static void take_over(struct loop *l)
 	l->holds_keys = true;
 }
 
+/*
+ * Handshakes that come singly, to an owner that is behind with them, would each take the processor
+ * away from it to be put at the end of the queue: what comes next is let come together. Nobody else
+ * waits for that longer than WEFTD_NAP_NS: where anything but handshakes came there is no nap, and
+ * packets of the host's and events end it.
+ */
+static bool may_nap(const struct loop *l)
+{
+	return !has_helpers(l->r) && l->r->handshakes_only &&
+	       weft_device_handshakes_waiting(l->me->d->dev) >= WEFTD_NAP_HANDSHAKES;
+}
+
+static void nap(struct loop *l)
+{
+	const struct timespec time = {.tv_nsec = WEFTD_NAP_NS};
+	struct pollfd pfd[2] = {
+		{.fd = l->me->kick_fd, .events = POLLIN},
+		{.fd = l->tx ? l->tx->tun->fd : -1, .events = POLLIN},
+	};
+
+	/* what ended it is still there when we look at it in the usual way */
+	(void)ppoll(pfd, 2, &time, NULL);
+}
+
 /* No key stays behind. */
 static void forget(struct loop *l)
 {
@@ -438,6 +477,8 @@ void *weftd_rx_main(void *arg)
 			break;
 		if (busy) {
 			l.holds_keys = true;
+			if (may_nap(&l))
+				nap(&l);
 			if (!atomic_load(&me->forget))
 				continue;
 		}

@@ -80,4 +80,22 @@ WEFT_MUST_CHECK int weft_udp_send(struct weft_udp *udp, const struct weft_endpoi
 				  uint8_t tos, const uint8_t *data, size_t len, size_t segment,
 				  bool *ret_source_stale);
 
+#define WEFT_UDP_SINGLES 16 /* of one call below */
+
+struct weft_udp_single {
+	const struct weft_endpoint *to;
+	const uint8_t *data;
+	size_t len; /* 1 to 65,507 */
+	uint8_t tos;
+	/* out */
+	int result; /* 0, or negated errno */
+	bool source_stale;
+};
+
+/*
+ * Sends datagrams to an endpoint each, with as few calls as the families allow; each as
+ * weft_udp_send would have. `n` is at most WEFT_UDP_SINGLES. Any thread.
+ */
+void weft_udp_send_singles(struct weft_udp *udp, struct weft_udp_single *s, unsigned n);
+
 #endif

@@ -341,3 +341,49 @@ int weft_udp_send(struct weft_udp *udp, const struct weft_endpoint *endpoint, ui
 	}
 	return total;
 }
+
+/* By itself: waits, tries without the source, and knows what is wrong. */
+static void send_one(struct weft_udp *udp, struct weft_udp_single *s)
+{
+	int sent = weft_udp_send(udp, s->to, s->tos, s->data, s->len, s->len, &s->source_stale);
+
+	s->result = sent < 0 ? sent : 0;
+}
+
+void weft_udp_send_singles(struct weft_udp *udp, struct weft_udp_single *s, unsigned n)
+{
+	struct target t[WEFT_UDP_SINGLES];
+	union control control[WEFT_UDP_SINGLES];
+	struct iovec iov[WEFT_UDP_SINGLES];
+	struct mmsghdr msg[WEFT_UDP_SINGLES];
+	bool fits[WEFT_UDP_SINGLES];
+
+	for (unsigned i = 0; i < n; i++) {
+		s[i].result = set_target(udp, s[i].to, s[i].tos, &t[i]);
+		s[i].source_stale = false;
+		fits[i] = s[i].result == 0;
+		if (!fits[i])
+			continue;
+		fill_header(&t[i], &msg[i].msg_hdr, &control[i], 0);
+		iov[i] = (struct iovec){(void *)(uintptr_t)s[i].data, s[i].len};
+		msg[i].msg_hdr.msg_iov = &iov[i];
+		msg[i].msg_hdr.msg_iovlen = 1;
+		msg[i].msg_len = 0;
+	}
+	for (unsigned i = 0, k; i < n; i += k) {
+		int sent;
+
+		k = 1;
+		if (!fits[i])
+			continue;
+		while (i + k < n && fits[i + k] && t[i + k].fd == t[i].fd)
+			k++;
+		sent = send_messages(t[i].fd, msg + i, k);
+		if (sent > 0) {
+			k = (unsigned)sent;
+		} else {
+			k = 1;
+			send_one(udp, &s[i]);
+		}
+	}
+}

@@ -76,6 +76,12 @@ static int send_datagram(void *ctx, const struct weft_endpoint *to, uint8_t tos,
 	return 0;
 }
 
+static void send_many(void *ctx, struct weft_datagram *d, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		d[i].result = send_datagram(ctx, d[i].to, d[i].tos, d[i].pkt, d[i].len);
+}
+
 static void event(void *ctx, const struct weft_event *e)
 {
 	(void)ctx;
@@ -101,6 +107,7 @@ static void end_init(struct fuzz_world *w, unsigned number)
 					  .wall_time = wall_time,
 					  .static_dh = fuzz_static_dh,
 					  .send = send_datagram,
+					  .send_many = send_many,
 					  .event = event,
 					  .wake = wake};
 

@@ -103,6 +103,12 @@ static int cb_send(void *ctx, const struct weft_endpoint *to, uint8_t tos, const
 	return 0;
 }
 
+static void cb_send_many(void *ctx, struct weft_datagram *d, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		d[i].result = cb_send(ctx, d[i].to, d[i].tos, d[i].pkt, d[i].len);
+}
+
 static void cb_event(void *ctx, const struct weft_event *event)
 {
 	struct sim_node *n = ctx;
@@ -209,6 +215,7 @@ void sim_node_start(struct sim_node *n)
 				    .wall_time = cb_wall,
 				    .static_dh = cb_dh,
 				    .send = cb_send,
+				    .send_many = cb_send_many,
 				    .event = cb_event,
 				    .wake = cb_wake};
 

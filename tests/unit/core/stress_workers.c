@@ -123,6 +123,12 @@ static int send_datagram(void *ctx, const struct weft_endpoint *to, uint8_t tos,
 	return transmit(ctx, pkt, len);
 }
 
+static void send_many(void *ctx, struct weft_datagram *d, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		d[i].result = send_datagram(ctx, d[i].to, d[i].tos, d[i].pkt, d[i].len);
+}
+
 static void wake(void *ctx)
 {
 	(void)ctx;
@@ -249,6 +255,7 @@ static void side_init(struct side *s, unsigned number)
 					  .wall_time = wall_time,
 					  .static_dh = static_dh,
 					  .send = send_datagram,
+					  .send_many = send_many,
 					  .wake = wake};
 
 	pthread_mutex_init(&s->lock, NULL);

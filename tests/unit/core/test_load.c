@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <errno.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -55,6 +56,35 @@ static void load(unsigned n)
 
 		(void)world_feed(b, &d);
 	}
+}
+
+/* What the owner sends in one round goes out together, in calls of bounded size, and is counted. */
+static void test_answers_together(void **state)
+{
+	struct weft_device_stats stats;
+
+	(void)state;
+	weft_device_up(b->dev, w.now_ns);
+	load(20);
+	assert_false(weft_device_run(b->dev, w.now_ns, 64));
+	weft_device_stats(b->dev, &stats);
+	assert_int_equal(stats.cookies_sent, 20);
+	assert_int_equal(b->sent[WEFT_MSG_COOKIE], 20);
+	assert_int_equal(w.wire_len, 20);
+	assert_int_equal(w.wire[19].to.ip.b[3], 19);
+	assert_int_equal(b->most_at_once, WEFT_OUTBOX_PKTS);
+	assert_int_equal(b->send_calls, (20 + WEFT_OUTBOX_PKTS - 1) / WEFT_OUTBOX_PKTS);
+	/* nothing stays behind when there is nothing more to do */
+	load(1);
+	assert_false(weft_device_run(b->dev, w.now_ns, 64));
+	assert_int_equal(w.wire_len, 21);
+	/* each has a result of its own */
+	b->send_error = -ENOBUFS;
+	load(3);
+	assert_false(weft_device_run(b->dev, w.now_ns, 64));
+	weft_device_stats(b->dev, &stats);
+	assert_int_equal(stats.cookies_sent, 21);
+	assert_int_equal(world_drops(b, WEFT_DROP_TX_SOCKET), 3);
 }
 
 static void test_mac1_first(void **state)
@@ -314,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+		T(test_answers_together),
 		T(test_mac1_first),
 		T(test_honest_peer_under_load),
 		T(test_rate_limit),

@@ -69,9 +69,21 @@ static int put_on_wire(struct node *n, const struct weft_endpoint *to, uint8_t t
 static int send_datagram(void *ctx, const struct weft_endpoint *to, uint8_t tos, const uint8_t *pkt,
 			 size_t len)
 {
-	int r = put_on_wire(ctx, to, tos, pkt, len);
+	const struct node *node = ctx;
+	int r = node->send_error ? node->send_error : put_on_wire(ctx, to, tos, pkt, len);
 
 	return r < 0 ? r : ((struct node *)ctx)->stale_source;
+}
+
+static void send_many(void *ctx, struct weft_datagram *d, unsigned n)
+{
+	struct node *node = ctx;
+
+	node->send_calls++;
+	if (n > node->most_at_once)
+		node->most_at_once = n;
+	for (unsigned i = 0; i < n; i++)
+		d[i].result = send_datagram(ctx, d[i].to, d[i].tos, d[i].pkt, d[i].len);
 }
 
 static void event(void *ctx, const struct weft_event *e)
@@ -105,6 +117,7 @@ static void node_init(struct world *w, unsigned number)
 					  .wall_time = wall_time,
 					  .static_dh = static_dh,
 					  .send = send_datagram,
+					  .send_many = send_many,
 					  .event = event,
 					  .wake = wake,
 					  .endpoint_allowed = endpoint_allowed};

@@ -41,7 +41,9 @@ struct node {
 	struct weft_endpoint addr; /* where it can be reached */
 	bool cut;                  /* datagrams to and from it are lost */
 	bool refuse_endpoints;
-	bool stale_source; /* nothing can leave from where it should */
+	bool stale_source;                 /* nothing can leave from where it should */
+	int send_error;                    /* 0: none */
+	unsigned send_calls, most_at_once; /* of several datagrams together */
 	unsigned wakes;
 	unsigned events[WORLD_EVENTS];
 	unsigned received; /* inner packets delivered */

@@ -381,6 +381,40 @@ static void test_no_route(void **state)
 	assert_false(any_no_gso(&a));
 }
 
+/* Both families in turn, one from a source that is gone, one without a route, one without a family:
+ * each fares as if it were alone. */
+static void test_singles(void **state)
+{
+	enum { N = 9, STALE = 3, NO_ROUTE = 5, NOWHERE = 6 };
+	struct weft_udp_single s[N];
+	struct weft_endpoint to[N];
+	struct arrival r[2];
+
+	(void)state;
+	NEEDS_NETNS();
+	for (unsigned i = 0; i < N; i++) {
+		to[i] = at(loopbacks[i > 3], b.port);
+		s[i] = (struct weft_udp_single){&to[i], sent, 100 + i, (uint8_t)(4 * i), 1, true};
+	}
+	to[STALE].local = at("10.99.0.1", 1).ip;
+	to[NO_ROUTE] = at("198.51.100.1", 9);
+	memset(&to[NOWHERE], 0, sizeof(to[NOWHERE]));
+	weft_udp_send_singles(&a, s, N);
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(s[i].result, i == NO_ROUTE  ? -ENETUNREACH
+					      : i == NOWHERE ? -EDESTADDRREQ
+							     : 0);
+		assert_int_equal(s[i].source_stale, i == STALE);
+	}
+	r[0] = receive(&b, b.fd4, 100 + 101 + 102 + 103);
+	r[1] = receive(&b, b.fd6, 104 + 107 + 108);
+	assert_int_equal(r[0].datagrams, 4);
+	assert_int_equal(r[0].last.tos, 4 * STALE);
+	assert_int_equal(r[1].datagrams, 3);
+	assert_int_equal(r[1].last.tos, 4 * 8);
+	assert_int_equal(r[1].last.len, 108);
+}
+
 static void test_ds_field(void **state)
 {
 	static const uint8_t values[] = {0, 1, 2, 3, 0x88, 0xb9, 0xff};
@@ -531,6 +565,7 @@ int main(void)
 		WITH_PAIR(test_source_sticks),
 		WITH_PAIR(test_source_goes_stale),
 		WITH_PAIR(test_no_route),
+		WITH_PAIR(test_singles),
 		WITH_PAIR(test_ds_field),
 		WITH_PAIR(test_narrow_path),
 		WITH_PAIR(test_truncated_control),
