@@ -200,8 +200,8 @@ static bool only_handshakes(const struct slot *s)
 }
 
 /*
- * Alone: opens and delivers what was received, now. First the one, then the other: whoever waits for
- * the packets is woken once.
+ * Alone: opens and delivers what was received, now. First the one, then the other: whoever waits
+ * for the packets is woken once.
  */
 static void take_all(struct weftd_receiver *r, struct weftd_worker *me, uint64_t position, int n)
 {
