@@ -29,6 +29,9 @@ static const struct weft_aead_backend *const backends[] = {
 #ifdef WEFT_WITH_IPSEC_MB
 	&weft_aead_ipsec_mb,
 #endif
+#ifdef WEFT_WITH_AVX512_AEAD
+	&weft_aead_avx512,
+#endif
 };
 
 #define BACKENDS (sizeof(backends) / sizeof(backends[0]))
