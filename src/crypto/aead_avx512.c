@@ -17,10 +17,10 @@
 #include "util/cursor.h"
 
 /*
- * Messages taken on at a time: two rounds of Poly1305, but no more text than stays in the first
- * cache while it is encrypted and then authenticated.
+ * Messages worked on at a time, which is a whole number of rounds of Poly1305 and not much more
+ * text than stays in the first cache while it is encrypted and authenticated.
  */
-#define GROUP       (2 * WEFT_POLY_LANES)
+#define GROUP       WEFT_CHACHA_LANES
 #define GROUP_BYTES (WEFT_POLY_LANES * 1536)
 
 #define POLY_KEY_LEN 32
@@ -171,8 +171,10 @@ static void collect_keys(struct work *w, const struct weft_aead_msg *msgs, size_
 {
 	static const uint8_t zero[POLY_KEY_LEN];
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		w->poly[i].key = w->secret.poly_key[i];
 		collect(w, msgs[i].counter, 0, zero, w->secret.poly_key[i], POLY_KEY_LEN);
+	}
 }
 
 /* RFC 8439, 2.8: the text begins with block 1. */
@@ -182,13 +184,10 @@ static void collect_text(struct work *w, const struct weft_aead_msg *m, size_t l
 }
 
 /* The tags of w->poly. */
-static void tags(struct work *w, const void *ad, size_t ad_len, size_t n)
+static void make_tags(struct work *w, const void *ad, size_t ad_len, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		w->poly[i].key = w->secret.poly_key[i];
-	for (size_t i = 0; i < n; i += WEFT_POLY_LANES) {
-		size_t some = n - i < WEFT_POLY_LANES ? n - i : WEFT_POLY_LANES;
-
+	for (size_t i = 0, some; i < n; i += some) {
+		some = n - i < WEFT_POLY_LANES ? n - i : WEFT_POLY_LANES;
 		weft_poly1305_x8(&w->secret.poly, w->poly + i, (unsigned)some, ad, ad_len,
 				 w->secret.tag + i);
 	}
@@ -204,14 +203,17 @@ static void seal_group(struct work *w, const void *ad, size_t ad_len, struct wef
 		w->poly[i].len = msgs[i].len;
 	}
 	flush(w);
-	tags(w, ad, ad_len, n);
+	make_tags(w, ad, ad_len, n);
 	for (size_t i = 0; i < n; i++) {
 		memcpy(msgs[i].out + msgs[i].len, w->secret.tag[i], WEFT_TAG_LEN);
 		msgs[i].result = 0;
 	}
 }
 
-/* What does not authenticate is not even decrypted. */
+/*
+ * What does not authenticate is not even decrypted. What does is left in the lists, so that the
+ * next group's keys fill them up.
+ */
 static void open_group(struct work *w, const void *ad, size_t ad_len, struct weft_aead_msg *msgs,
 		       size_t n)
 {
@@ -221,7 +223,7 @@ static void open_group(struct work *w, const void *ad, size_t ad_len, struct wef
 		w->poly[i].text = msgs[i].in;
 		w->poly[i].len = msgs[i].len - WEFT_TAG_LEN;
 	}
-	tags(w, ad, ad_len, n);
+	make_tags(w, ad, ad_len, n);
 	for (size_t i = 0; i < n; i++) {
 		struct weft_aead_msg *m = &msgs[i];
 		size_t len = m->len - WEFT_TAG_LEN;
@@ -234,47 +236,48 @@ static void open_group(struct work *w, const void *ad, size_t ad_len, struct wef
 			m->result = WEFT_E_AUTH;
 		}
 	}
-	flush(w);
 }
 
-/* How many of the messages to take on next. */
+/* How many of the messages to work on next. */
 static size_t next_group(const struct weft_aead_msg *msgs, size_t n)
 {
 	size_t bytes = 0, some = 0;
 
-	while (some < n && some < GROUP && (some < WEFT_POLY_LANES || bytes <= GROUP_BYTES))
+	while (some < n && some < GROUP &&
+	       (some < WEFT_POLY_LANES || bytes + msgs[some].len <= GROUP_BYTES))
 		bytes += msgs[some++].len;
-	if (some > WEFT_POLY_LANES && some < GROUP && bytes > GROUP_BYTES)
-		some = WEFT_POLY_LANES;
-	return some;
+	return some == n ? n : some / WEFT_POLY_LANES * WEFT_POLY_LANES;
+}
+
+typedef void group_fn(struct work *w, const void *ad, size_t ad_len, struct weft_aead_msg *msgs,
+		      size_t n);
+
+static void run(group_fn *group, const struct weft_secret *key, const void *ad, size_t ad_len,
+		struct weft_aead_msg *msgs, size_t n)
+{
+	struct work w;
+
+	begin(&w, key);
+	for (size_t some; n; msgs += some, n -= some) {
+		some = next_group(msgs, n);
+		group(&w, ad, ad_len, msgs, some);
+	}
+	flush(&w);
+	end(&w);
 }
 
 static void seal(struct weft_crypto *c, const struct weft_secret *key, const void *ad,
 		 size_t ad_len, struct weft_aead_msg *msgs, size_t n)
 {
-	struct work w;
-
 	(void)c;
-	begin(&w, key);
-	for (size_t some; n; msgs += some, n -= some) {
-		some = next_group(msgs, n);
-		seal_group(&w, ad, ad_len, msgs, some);
-	}
-	end(&w);
+	run(seal_group, key, ad, ad_len, msgs, n);
 }
 
 static void open(struct weft_crypto *c, const struct weft_secret *key, const void *ad,
 		 size_t ad_len, struct weft_aead_msg *msgs, size_t n)
 {
-	struct work w;
-
 	(void)c;
-	begin(&w, key);
-	for (size_t some; n; msgs += some, n -= some) {
-		some = next_group(msgs, n);
-		open_group(&w, ad, ad_len, msgs, some);
-	}
-	end(&w);
+	run(open_group, key, ad, ad_len, msgs, n);
 }
 
 const struct weft_aead_backend weft_aead_avx512 = {

@@ -12,6 +12,8 @@
  */
 #include "crypto/avx512.h"
 
+#include <string.h>
+
 #define LANES     WEFT_POLY_LANES
 #define BLOCK     16
 #define CHUNK     64 /* bytes of a message taken in at a time */
@@ -172,7 +174,7 @@ WEFT_AVX512_INLINE void transpose(__m512i low[PER_CHUNK], __m512i high[PER_CHUNK
 }
 
 /* r and s (RFC 8439, 2.5), and the powers of r. */
-WEFT_AVX512_INLINE void take_keys(struct state *s, const struct weft_poly_msg *msgs, unsigned n)
+WEFT_AVX512_INLINE void take_keys(struct state *s, const struct weft_poly_msg *const of_lane[LANES])
 {
 	__m512i row[LANES], low[PER_CHUNK], high[PER_CHUNK];
 	struct number r, square;
@@ -180,7 +182,7 @@ WEFT_AVX512_INLINE void take_keys(struct state *s, const struct weft_poly_msg *m
 	WEFT_UNROLL
 	for (unsigned i = 0; i < LANES; i++)
 		row[i] = _mm512_zextsi256_si512(
-			_mm256_loadu_si256((const __m256i *)(const void *)msgs[i < n ? i : 0].key));
+			_mm256_loadu_si256((const __m256i *)(const void *)of_lane[i]->key));
 	transpose(low, high, row);
 	low[0] = _mm512_and_si512(low[0], all(INT64_C(0x0ffffffc0fffffff)));
 	high[0] = _mm512_and_si512(high[0], all(INT64_C(0x0ffffffc0ffffffc)));
@@ -242,16 +244,35 @@ WEFT_AVX512_INLINE void load_edges(const struct state *s, __m512i row[LANES], si
 	}
 }
 
+/* The 2^128 of each lane's block behind which there are `behind` more, if there is such a block. */
+WEFT_AVX512_INLINE __m512i block_bit(const struct state *s, size_t behind)
+{
+	return _mm512_maskz_mov_epi64(_mm512_cmpgt_epu64_mask(s->blocks, all((int64_t)behind)),
+				      all(BLOCK_BIT));
+}
+
+/* Adds what came before the text to the text's first block, where this is it. */
+WEFT_AVX512_INLINE struct number add_ad(const struct state *s, struct number m, size_t behind)
+{
+	__mmask8 first = _mm512_cmpeq_epi64_mask(s->blocks, all((int64_t)behind + 1));
+
+	WEFT_UNROLL
+	for (unsigned k = 0; k < 3; k++)
+		m.limb[k] = _mm512_mask_add_epi64(m.limb[k], first, m.limb[k], s->ad.limb[k]);
+	return m;
+}
+
 /*
- * Four blocks of each lane, behind which there are `after` more. `edge`: for some lane one of them
- * is not whole, or not there. `with_ad`: what came before the text enters with its first block.
+ * Takes in four blocks of each lane, behind which there are `after` more. `edge`: for some lane one
+ * of them is not whole, or not there. What came before, `h`, is carried only here: the processor
+ * does that while it multiplies what does not depend on it.
  */
-WEFT_AVX512_INLINE struct number take_chunk(const struct state *s, struct number h, size_t after,
-					    int edge, int with_ad)
+WEFT_AVX512_INLINE struct sum take_chunk(const struct state *s, struct sum h, size_t after,
+					 int edge, int with_ad)
 {
 	__m512i row[LANES], low[PER_CHUNK], high[PER_CHUNK], top = all(BLOCK_BIT);
 	struct sum sum = nothing();
-	struct number m;
+	struct number m, carried = {{top, top, top}};
 
 	if (edge) {
 		load_edges(s, row, after * BLOCK);
@@ -264,35 +285,26 @@ WEFT_AVX512_INLINE struct number take_chunk(const struct state *s, struct number
 	transpose(low, high, row);
 	WEFT_UNROLL
 	for (unsigned i = PER_CHUNK; i-- > 0;) {
-		if (edge) {
-			__m512i behind = all((int64_t)(after + PER_CHUNK - 1 - i));
+		size_t behind = after + PER_CHUNK - 1 - i;
 
-			top = _mm512_maskz_mov_epi64(_mm512_cmpgt_epu64_mask(s->blocks, behind),
-						     all(BLOCK_BIT));
-		}
-		m = split(low[i], high[i], top);
-		if (with_ad) {
-			__m512i upto = all((int64_t)(after + PER_CHUNK - i));
-			__mmask8 first = _mm512_cmpeq_epi64_mask(s->blocks, upto);
-
-			WEFT_UNROLL
-			for (unsigned k = 0; k < 3; k++)
-				m.limb[k] = _mm512_mask_add_epi64(m.limb[k], first, m.limb[k],
-								  s->ad.limb[k]);
-		}
+		m = split(low[i], high[i], edge ? block_bit(s, behind) : top);
+		if (with_ad)
+			m = add_ad(s, m, behind);
 		if (i == 0)
-			m = add(m, h);
+			m = add(m, carried);
 		multiply_add(&sum, m, &s->power[PER_CHUNK - 1 - i]);
+		if (i == PER_CHUNK - 1)
+			carried = carry(h);
 	}
-	return carry(sum);
+	return sum;
 }
 
 WEFT_AVX512_INLINE struct number take_texts(const struct state *s, int with_ad)
 {
-	struct number h = {
-		{_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()}};
 	size_t most = (size_t)_mm512_reduce_max_epu64(s->blocks);
 	size_t least = (size_t)_mm512_reduce_min_epu64(s->blocks);
+	struct sum sum = nothing();
+	struct number h;
 
 	for (size_t left = (most + PER_CHUNK - 1) / PER_CHUNK * PER_CHUNK; left;) {
 		/* the last chunk may end within a block */
@@ -300,12 +312,13 @@ WEFT_AVX512_INLINE struct number take_texts(const struct state *s, int with_ad)
 
 		left -= PER_CHUNK;
 		if (with_ad)
-			h = take_chunk(s, h, left, 1, 1);
+			sum = take_chunk(s, sum, left, 1, 1);
 		else if (edge)
-			h = take_chunk(s, h, left, 1, 0);
+			sum = take_chunk(s, sum, left, 1, 0);
 		else
-			h = take_chunk(s, h, left, 0, 0);
+			sum = take_chunk(s, sum, left, 0, 0);
 	}
+	h = carry(sum);
 	if (with_ad) { /* without text there was no first block */
 		__mmask8 empty = _mm512_cmpeq_epi64_mask(s->blocks, _mm512_setzero_si512());
 
@@ -365,31 +378,101 @@ WEFT_AVX512_INLINE void finish(const struct state *s, struct number h, uint8_t (
 	_mm_storeu_si128((__m128i *)ret_tags[7], _mm512_extracti32x4_epi32(g[1], 3));
 }
 
+/*
+ * h of messages whose parts are in `parts` lanes side by side, all parts but the first of `share`
+ * chunks: (h0 R + h1) R + ... with R = r^(4 share), in the last lane of each message. The numbers
+ * of lanes and chunks are public.
+ */
+WEFT_AVX512_INLINE struct number join(const struct state *s, struct number h, unsigned parts,
+				      size_t share)
+{
+	const struct factor *chunk = &s->power[PER_CHUNK - 1];
+	const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+	struct number power = {{chunk->limb[0], chunk->limb[1], chunk->limb[2]}}, before;
+	struct factor f = *chunk;
+
+	for (unsigned bit = 63 - (unsigned)__builtin_clzll(share); bit--;) {
+		power = multiply(power, &f);
+		if (share >> bit & 1)
+			power = multiply(power, chunk);
+		f = to_factor(power);
+	}
+	/* pairs, then pairs of pairs: h grows to four carried numbers at most */
+	for (unsigned apart = 1; apart < parts; apart *= 2) {
+		before = multiply(h, &f);
+		WEFT_UNROLL
+		for (unsigned k = 0; k < 3; k++)
+			before.limb[k] = _mm512_permutexvar_epi64(
+				_mm512_sub_epi64(lane, all(apart)), before.limb[k]);
+		h = add(h, before);
+		power = multiply(power, &f);
+		f = to_factor(power);
+	}
+	return h;
+}
+
+/* In how many lanes to do each of `n` messages, the longest of which has `chunks`. */
+static unsigned parts_of(unsigned n, size_t chunks)
+{
+	unsigned parts = 1;
+
+	/* joining parts costs as much as two or three chunks */
+	while (2 * parts * n <= LANES && chunks > 2 * (size_t)parts)
+		parts *= 2;
+	return parts;
+}
+
+/* A lane's part of a message, which ends `behind` chunks before the message's end. */
+static void take_part(struct state *s, unsigned lane, const struct weft_poly_msg *m, size_t behind,
+		      size_t share)
+{
+	size_t padded = (m->len + BLOCK - 1) / BLOCK * BLOCK, end = 0, start = 0;
+
+	if (padded > behind * CHUNK)
+		end = padded - behind * CHUNK;
+	if (end > share * CHUNK)
+		start = end - share * CHUNK;
+	s->end[lane] = (uintptr_t)m->text + end;
+	s->len[lane] = (end < m->len ? end : m->len) - start;
+}
+
 WEFT_AVX512 void weft_poly1305_x8(struct weft_poly_scratch *scratch,
 				  const struct weft_poly_msg *msgs, unsigned n, const uint8_t *ad,
 				  size_t ad_len, uint8_t (*ret_tags)[16])
 {
 	struct state *s = (void *)scratch;
+	const struct weft_poly_msg *of_lane[LANES];
+	alignas(64) uint64_t whole[LANES];
+	size_t longest = 0, chunks, share;
+	unsigned parts = 1;
 	struct number h;
-	__m512i len;
 
+	for (unsigned i = 0; i < n; i++)
+		longest = msgs[i].len > longest ? msgs[i].len : longest;
+	chunks = longest / CHUNK + 1; /* of zeros, perhaps, in front */
+	if (!ad_len)                  /* which enters with the first block of a lane */
+		parts = parts_of(n, chunks);
+	share = (chunks + parts - 1) / parts;
 	for (unsigned i = 0; i < LANES; i++) {
 		/* a lane too many does the first message once more */
-		const struct weft_poly_msg *m = &msgs[i < n ? i : 0];
-
-		s->len[i] = m->len;
-		s->end[i] = (uintptr_t)m->text + (m->len + BLOCK - 1) / BLOCK * BLOCK;
+		of_lane[i] = &msgs[i / parts < n ? i / parts : 0];
+		take_part(s, i, of_lane[i], (parts - 1 - i % parts) * share, share);
+		whole[i] = of_lane[i]->len;
 	}
-	take_keys(s, msgs, n);
-	len = _mm512_load_si512(s->len);
-	s->blocks = _mm512_srli_epi64(_mm512_add_epi64(len, all(BLOCK - 1)), 4);
+	s->blocks =
+		_mm512_srli_epi64(_mm512_add_epi64(_mm512_load_si512(s->len), all(BLOCK - 1)), 4);
+	take_keys(s, of_lane);
 	if (ad_len) {
 		take_ad(s, ad, ad_len);
 		h = take_texts(s, 1);
 	} else {
 		h = take_texts(s, 0);
 	}
-	h = add(h, split(all((int64_t)ad_len), len, all(BLOCK_BIT)));
+	if (parts > 1)
+		h = join(s, h, parts, share);
+	h = add(h, split(all((int64_t)ad_len), _mm512_load_si512(whole), all(BLOCK_BIT)));
 	h = multiply(h, &s->power[0]);
 	finish(s, h, ret_tags);
+	for (unsigned i = 0; parts > 1 && i < n; i++)
+		memcpy(ret_tags[i], ret_tags[i * parts + parts - 1], sizeof(ret_tags[i]));
 }
