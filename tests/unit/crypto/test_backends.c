@@ -113,29 +113,32 @@ static void batches(struct weft_crypto *tested, unsigned n, bool alike)
 {
 	static uint8_t sealed[BATCH][2100], opened[BATCH][2100];
 	struct weft_aead_msg msgs[BATCH];
+	uint64_t counters[BATCH];
 	int want[BATCH];
 	struct weft_secret key;
 	size_t good = 0, len_of_all = below(2000);
 
 	new_key(&key);
-	for (unsigned i = 0; i < n; i++)
-		msgs[i] = (struct weft_aead_msg){.counter = 1000 + i,
+	for (unsigned i = 0; i < n; i++) {
+		counters[i] = unit_random(&random_state);
+		msgs[i] = (struct weft_aead_msg){.counter = counters[i],
 						 .in = text + i,
 						 .out = sealed[i],
 						 .len = alike ? len_of_all : below(2000),
 						 .result = 1};
+	}
 	assert_int_equal(weft_aead_seal_many(tested, &key, msgs, n), n);
 	for (unsigned i = 0; i < n; i++) {
 		size_t len = msgs[i].len;
 
 		assert_int_equal(msgs[i].result, 0);
-		assert_int_equal(weft_aead_seal(c[0], &key, 1000 + i, NULL, 0, a, text + i, len),
+		assert_int_equal(weft_aead_seal(c[0], &key, counters[i], NULL, 0, a, text + i, len),
 				 0);
 		assert_memory_equal(sealed[i], a, len + 16);
 		want[i] = below(4) ? 0 : WEFT_E_AUTH;
 		if (want[i])
 			sealed[i][below((uint32_t)len + 16)] ^= 1;
-		msgs[i] = (struct weft_aead_msg){.counter = 1000 + i,
+		msgs[i] = (struct weft_aead_msg){.counter = counters[i],
 						 .in = sealed[i],
 						 .out = below(2) ? opened[i] : sealed[i],
 						 .len = len + 16,
