@@ -115,22 +115,35 @@ WEFT_AVX512 static void end(struct work *w)
 			       "xmm30", "xmm31");
 }
 
+static unsigned blocks_of(size_t len)
+{
+	return (unsigned)((len + WEFT_CHACHA_BLOCK - 1) / WEFT_CHACHA_BLOCK);
+}
+
+/* Adds the stream to the list's texts from `from` to `to`, which begin `at` blocks into it. */
+static unsigned add_stream(const struct work *w, const struct list *l, unsigned from, unsigned to,
+			   unsigned at)
+{
+	for (; from < to; from++) {
+		size_t len = l->text[from].len;
+
+		weft_chacha20_add(l->text[from].out, l->text[from].in, len,
+				  &w->secret.stream.block[at]);
+		at += blocks_of(len);
+	}
+	return at;
+}
+
 /* Does the list that waits, and lets the one that was filled wait. */
 static void advance(struct work *w)
 {
 	struct list *l = &w->list[!w->filling];
-	unsigned at = 0;
 
 	w->filling = !w->filling;
 	if (!l->n)
 		return;
 	weft_chacha20_stream(w->secret.key, &l->lanes, l->n, &w->secret.stream);
-	for (unsigned i = 0; i < l->n_texts; i++) {
-		size_t len = l->text[i].len;
-
-		weft_chacha20_add(l->text[i].out, l->text[i].in, len, &w->secret.stream.block[at]);
-		at += (unsigned)((len + WEFT_CHACHA_BLOCK - 1) / WEFT_CHACHA_BLOCK);
-	}
+	(void)add_stream(w, l, 0, l->n_texts, 0);
 	l->n = l->n_texts = 0;
 }
 
@@ -210,6 +223,65 @@ static void seal_group(struct work *w, const void *ad, size_t ad_len, struct wef
 	}
 }
 
+static void expect_tags(struct work *w, const void *ad, size_t ad_len,
+			const struct weft_aead_msg *msgs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		w->poly[i].text = msgs[i].in;
+		w->poly[i].len = msgs[i].len - WEFT_TAG_LEN;
+	}
+	make_tags(w, ad, ad_len, n);
+}
+
+/* Whether message `i` is authentic. If not, nothing is left of it. */
+static bool verify(const struct work *w, size_t i, struct weft_aead_msg *m)
+{
+	size_t len = m->len - WEFT_TAG_LEN;
+
+	m->result = WEFT_E_AUTH;
+	if (weft_ct_equal(w->secret.tag[i], m->in + len, WEFT_TAG_LEN))
+		m->result = 0;
+	else
+		weft_wipe(m->out, len);
+	return m->result == 0;
+}
+
+/* One list with room to spare takes the keys and the texts of all. */
+static bool few(const struct work *w, const struct weft_aead_msg *msgs, size_t n)
+{
+	size_t blocks = n;
+
+	if (w->list[0].n || w->list[1].n || n > WEFT_POLY_LANES)
+		return false;
+	for (size_t i = 0; i < n && blocks < WEFT_CHACHA_LANES; i++)
+		blocks += (msgs[i].len - WEFT_TAG_LEN + WEFT_CHACHA_BLOCK - 1) / WEFT_CHACHA_BLOCK;
+	return blocks < WEFT_CHACHA_LANES;
+}
+
+/* The stream is made once, of which the texts get theirs only when they have been verified. */
+static void open_few(struct work *w, const void *ad, size_t ad_len, struct weft_aead_msg *msgs,
+		     size_t n)
+{
+	struct list *l = &w->list[w->filling];
+	unsigned at, text = (unsigned)n;
+
+	collect_keys(w, msgs, n);
+	for (size_t i = 0; i < n; i++)
+		collect_text(w, &msgs[i], msgs[i].len - WEFT_TAG_LEN);
+	weft_chacha20_stream(w->secret.key, &l->lanes, l->n, &w->secret.stream);
+	at = add_stream(w, l, 0, (unsigned)n, 0);
+	expect_tags(w, ad, ad_len, msgs, n);
+	for (size_t i = 0; i < n; i++) {
+		unsigned blocks = blocks_of(msgs[i].len - WEFT_TAG_LEN);
+
+		if (verify(w, i, &msgs[i]) && blocks)
+			(void)add_stream(w, l, text, text + 1, at);
+		at += blocks;
+		text += blocks > 0; /* an empty text is not in the list */
+	}
+	l->n = l->n_texts = 0;
+}
+
 /*
  * What does not authenticate is not even decrypted. What does is left in the lists, so that the
  * next group's keys fill them up.
@@ -217,24 +289,16 @@ static void seal_group(struct work *w, const void *ad, size_t ad_len, struct wef
 static void open_group(struct work *w, const void *ad, size_t ad_len, struct weft_aead_msg *msgs,
 		       size_t n)
 {
+	if (few(w, msgs, n)) {
+		open_few(w, ad, ad_len, msgs, n);
+		return;
+	}
 	collect_keys(w, msgs, n);
 	flush(w);
+	expect_tags(w, ad, ad_len, msgs, n);
 	for (size_t i = 0; i < n; i++) {
-		w->poly[i].text = msgs[i].in;
-		w->poly[i].len = msgs[i].len - WEFT_TAG_LEN;
-	}
-	make_tags(w, ad, ad_len, n);
-	for (size_t i = 0; i < n; i++) {
-		struct weft_aead_msg *m = &msgs[i];
-		size_t len = m->len - WEFT_TAG_LEN;
-
-		if (weft_ct_equal(w->secret.tag[i], m->in + len, WEFT_TAG_LEN)) {
-			collect_text(w, m, len);
-			m->result = 0;
-		} else {
-			weft_wipe(m->out, len);
-			m->result = WEFT_E_AUTH;
-		}
+		if (verify(w, i, &msgs[i]))
+			collect_text(w, &msgs[i], msgs[i].len - WEFT_TAG_LEN);
 	}
 }
 
