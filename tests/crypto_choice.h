@@ -15,6 +15,12 @@
 
 #define SKIPPED 77
 
+static inline int crypto_choice_skip(const char *why)
+{
+	(void)printf("1..0 # SKIP %s\n", why);
+	exit(SKIPPED);
+}
+
 static inline int crypto_choice_init(void)
 {
 	const char *name = getenv("WEFT_TEST_CRYPTO");
@@ -24,10 +30,13 @@ static inline int crypto_choice_init(void)
 	if (strcmp(name, "openssl") == 0)
 		return weft_crypto_init_with(WEFT_AEAD_OPENSSL);
 #ifdef __x86_64__
-	if (!__builtin_cpu_supports("avx2")) {
-		(void)printf("1..0 # SKIP no AVX2\n");
-		exit(SKIPPED);
+	if (strcmp(name, "avx512") == 0) {
+		if (!__builtin_cpu_supports("avx512ifma") || !__builtin_cpu_supports("avx512bw"))
+			return crypto_choice_skip("no AVX-512 IFMA");
+		return weft_crypto_init_with(WEFT_AEAD_AVX512);
 	}
+	if (!__builtin_cpu_supports("avx2"))
+		return crypto_choice_skip("no AVX2");
 #endif
 	return weft_crypto_init_with(WEFT_AEAD_IPSEC_MB);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ChaCha20-Poly1305 (RFC 8439) over whichever library was chosen, and XChaCha20-Poly1305
+ * ChaCha20-Poly1305 (RFC 8439) over whichever implementation was chosen, and XChaCha20-Poly1305
  * (draft-irtf-cfrg-xchacha-03) over libsodium. It knows no packet format.
  */
 #include "crypto/internal.h"

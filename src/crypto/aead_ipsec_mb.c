@@ -32,7 +32,7 @@ static int acquire(struct weft_crypto *c)
 	init_mb_mgr_auto(m, NULL);
 	if (!suits(m)) {
 		free_mb_mgr(m);
-		return WEFT_E_CRYPTO;
+		return -ENOTSUP;
 	}
 	c->ipsec_mb = m;
 	return 0;

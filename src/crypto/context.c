@@ -72,64 +72,95 @@ static void unfetch(struct weft_algorithms *a)
 	*a = (struct weft_algorithms){.lib = NULL};
 }
 
-/* The self-test of everything, with the AEAD of `backend`. */
+/* In the order in which AUTO tries them. */
+static const struct candidate {
+	enum weft_aead_choice choice;
+	const struct weft_aead_backend *backend; /* NULL: not built in */
+	const char *not_built, *not_usable;      /* what to say where another one is used instead */
+} candidates[] = {
+#ifdef WEFT_WITH_AVX512_AEAD
+	{WEFT_AEAD_AVX512, &weft_aead_avx512, "", ""},
+#else
+	{WEFT_AEAD_AVX512, NULL, "", ""},
+#endif
+#ifdef WEFT_WITH_IPSEC_MB
+	{WEFT_AEAD_IPSEC_MB, &weft_aead_ipsec_mb, "", ", ipsec-mb lacks AVX2"},
+#else
+	{WEFT_AEAD_IPSEC_MB, NULL, ", built without ipsec-mb", ""},
+#endif
+	{WEFT_AEAD_OPENSSL, &weft_aead_openssl, "", ""},
+};
+
+static void describe(const struct weft_crypto *c, char *out, size_t size)
+{
+#ifdef WEFT_WITH_AVX512_AEAD
+	if (c->aead == &weft_aead_avx512) {
+		(void)snprintf(out, size, "weft %s", WEFT_VERSION);
+		return;
+	}
+#endif
+#ifdef WEFT_WITH_IPSEC_MB
+	if (c->aead == &weft_aead_ipsec_mb) {
+		weft_ipsec_mb_describe(c, out, size);
+		return;
+	}
+#endif
+	(void)c;
+	(void)snprintf(out, size, "%s", OpenSSL_version(OPENSSL_VERSION_STRING));
+}
+
+/* The self-test of everything, with the AEAD of `backend`. -ENOTSUP: not on this processor. */
 static int test(const struct weft_aead_backend *backend, char *ret_details, size_t size)
 {
 	struct weft_crypto *c = NULL;
 	int r = weft_crypto_new_with(backend, &c);
 
-	if (!r)
-		r = weft_crypto_self_test(c);
+	if (r)
+		return r;
+	r = weft_crypto_self_test(c);
 	if (!r)
 		r = weft_aead_self_test(c);
-	(void)snprintf(ret_details, size, "%s", OpenSSL_version(OPENSSL_VERSION_STRING));
-#ifdef WEFT_WITH_IPSEC_MB
-	if (!r && backend == &weft_aead_ipsec_mb)
-		weft_ipsec_mb_describe(c, ret_details, size);
-#endif
+	if (!r)
+		describe(c, ret_details, size);
 	weft_crypto_free(c);
 	return r;
 }
 
-/* libipsec-mb or nothing. */
-static int try_ipsec_mb(struct weft_algorithms *a, char *ret_details, size_t size)
+/* Adds to `why` what is wrong with a candidate; `r` is what its test returned. */
+static void explain(char *why, size_t size, const struct candidate *k, int r)
 {
-#ifdef WEFT_WITH_IPSEC_MB
-	int r = test(&weft_aead_ipsec_mb, ret_details, size);
+	size_t said = strlen(why);
 
-	if (!r)
-		a->aead = &weft_aead_ipsec_mb;
-	return r;
-#else
-	(void)a;
-	(void)ret_details;
-	(void)size;
-	return -ENOSYS;
-#endif
+	if (r == -ENOSYS)
+		(void)snprintf(why + said, size - said, "%s", k->not_built);
+	else if (r == -ENOTSUP)
+		(void)snprintf(why + said, size - said, "%s", k->not_usable);
+	else
+		(void)snprintf(why + said, size - said, ", %s failed its self-test",
+			       k->backend->name);
 }
 
 static int choose_aead(struct weft_algorithms *a, enum weft_aead_choice choice)
 {
-	const char *why = "";
-	char details[48];
-	int r = WEFT_E_CRYPTO;
+	char details[48], why[80] = "";
 
-	if (choice != WEFT_AEAD_OPENSSL) {
-		r = try_ipsec_mb(a, details, sizeof(details));
-		if (r == -ENOSYS)
-			why = ", built without ipsec-mb";
-		else if (r)
-			why = ", ipsec-mb lacks AVX2 or failed its self-test";
+	for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+		const struct candidate *k = &candidates[i];
+		int r = -ENOSYS;
+
+		if (choice != WEFT_AEAD_AUTO && choice != k->choice)
+			continue;
+		if (k->backend)
+			r = test(k->backend, details, sizeof(details));
+		if (!r) {
+			a->aead = k->backend;
+			(void)snprintf(a->aead_text, sizeof(a->aead_text), "%s (%s%s)",
+				       k->backend->name, details, why);
+			return 0;
+		}
+		explain(why, sizeof(why), k, r);
 	}
-	if (r && choice != WEFT_AEAD_IPSEC_MB) {
-		a->aead = &weft_aead_openssl;
-		r = test(a->aead, details, sizeof(details));
-	}
-	if (r)
-		return WEFT_E_CRYPTO;
-	(void)snprintf(a->aead_text, sizeof(a->aead_text), "%s (%s%s)", a->aead->name, details,
-		       why);
-	return 0;
+	return WEFT_E_CRYPTO;
 }
 
 int weft_crypto_init_with(enum weft_aead_choice choice)

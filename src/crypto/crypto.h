@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One small interface over the cryptographic libraries: what WireGuard needs, and nothing else.
- * No primitive is written here. It must not know about packets, peers or the protocol's state.
+ * No primitive is written here but one (aead_avx512.c). It must not know about packets, peers or the protocol's state.
  *
  * Every function that works takes a `struct weft_crypto`: the library contexts of one thread,
  * made once, so that nothing is allocated by us per packet. A context is not shared by threads.
@@ -30,11 +30,17 @@ struct weft_crypto;
 WEFT_MUST_CHECK int weft_crypto_init(void);
 
 /*
- * The same with a say in which library does ChaCha20-Poly1305. AUTO takes libipsec-mb where it was
- * built in, the processor has AVX2 or AVX-512, and it agrees with OpenSSL; OpenSSL elsewhere.
- * IPSEC_MB where that is not to be had is WEFT_E_CRYPTO.
+ * The same with a say in what does ChaCha20-Poly1305. AUTO takes the first of these that was built
+ * in, suits the processor and agrees with OpenSSL: weft's own of many packets side by side
+ * (AVX-512 with IFMA), libipsec-mb (AVX2 or AVX-512), OpenSSL. One that was asked for and is not to
+ * be had is WEFT_E_CRYPTO.
  */
-enum weft_aead_choice { WEFT_AEAD_AUTO, WEFT_AEAD_IPSEC_MB, WEFT_AEAD_OPENSSL };
+enum weft_aead_choice {
+	WEFT_AEAD_AUTO,
+	WEFT_AEAD_AVX512,
+	WEFT_AEAD_IPSEC_MB,
+	WEFT_AEAD_OPENSSL
+};
 WEFT_MUST_CHECK int weft_crypto_init_with(enum weft_aead_choice choice);
 
 /* Which one it is, its version, and why: "ipsec-mb (1.3.0, AVX2)". Empty before init. */

@@ -51,7 +51,7 @@ struct weft_algorithms {
 	struct weft_openssl_aead openssl_aead;
 	struct weft_openssl_digest blake2s;
 	const struct weft_aead_backend *aead; /* of contexts to come */
-	char aead_text[96];                   /* weft_crypto_aead */
+	char aead_text[160];                  /* weft_crypto_aead */
 };
 
 extern struct weft_algorithms weft_algorithms;
@@ -63,7 +63,10 @@ extern struct weft_algorithms weft_algorithms;
  */
 struct weft_aead_backend {
 	const char *name;
-	/* The contexts of one thread, in `c`. 0, -ENOMEM or WEFT_E_CRYPTO. Release takes none. */
+	/*
+	 * The contexts of one thread, in `c`. 0, -ENOMEM, -ENOTSUP (not on this processor) or
+	 * WEFT_E_CRYPTO. Release takes none.
+	 */
 	int (*acquire)(struct weft_crypto *c);
 	void (*release)(struct weft_crypto *c);
 	/* Forgets the last key. */
@@ -75,6 +78,9 @@ struct weft_aead_backend {
 };
 
 extern const struct weft_aead_backend weft_aead_openssl;
+#ifdef WEFT_WITH_AVX512_AEAD
+extern const struct weft_aead_backend weft_aead_avx512;
+#endif
 #ifdef WEFT_WITH_IPSEC_MB
 extern const struct weft_aead_backend weft_aead_ipsec_mb;
 /* Version and instructions in use, as "1.3.0, AVX2"; for a thread's context. */
@@ -97,7 +103,7 @@ struct weft_crypto {
 	bool mac_keyed;              /* `mac` still holds the last key */
 };
 
-/* As weft_crypto_new, with the AEAD of `backend`. */
+/* As weft_crypto_new, with the AEAD of `backend`; -ENOTSUP where the processor lacks it. */
 WEFT_MUST_CHECK int weft_crypto_new_with(const struct weft_aead_backend *backend,
 					 struct weft_crypto **ret_c);
 
@@ -115,7 +121,7 @@ WEFT_MUST_CHECK int weft_openssl_aead_fetch(struct weft_algorithms *a);
 
 /*
  * The AEAD of `c` against a known answer, and against OpenSSL's over every length from 0 to 320
- * and those around the ends of the longer blocks. 0 or WEFT_E_CRYPTO.
+ * and those around the ends of the longer blocks, singly and in batches. 0 or WEFT_E_CRYPTO.
  */
 WEFT_MUST_CHECK int weft_aead_self_test(struct weft_crypto *c);
 

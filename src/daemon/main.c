@@ -66,6 +66,8 @@ static int make_keys(struct weftd *d)
 	rc = weft_secmem_adopt_openssl();
 	if (!rc)
 		rc = weft_crypto_init_with(d->opt.crypto);
+	if (rc && d->opt.crypto == WEFT_AEAD_AVX512)
+		return complain(d, "--crypto avx512 (built in? AVX-512 with IFMA?)", rc);
 	if (rc && d->opt.crypto == WEFT_AEAD_IPSEC_MB)
 		return complain(d, "--crypto ipsec-mb (built in? AVX2?)", rc);
 	if (!rc)

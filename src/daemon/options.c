@@ -47,8 +47,8 @@ const char *weftd_help(void)
 	       "socket is removed, or SIGTERM or SIGINT arrives. Configure it with weft or wg.\n"
 	       "\n"
 	       "  -f, --foreground        stay in the foreground\n"
-	       "      --crypto LIBRARY    auto (the default), ipsec-mb or openssl: which one "
-	       "encrypts\n"
+	       "      --crypto LIBRARY    auto (the default), avx512, ipsec-mb or openssl: "
+	       "what encrypts\n"
 	       "      --log-format FORM   text (key=value, the default) or json, one line an "
 	       "event\n"
 	       "      --no-tun-offload    no segmentation offload on the tunnel interface\n"
@@ -139,6 +139,7 @@ static int take_crypto(struct weftd_options *opt, const char *name, struct weft_
 		enum weft_aead_choice choice;
 	} known[] = {
 		{"auto", WEFT_AEAD_AUTO},
+		{"avx512", WEFT_AEAD_AVX512},
 		{"ipsec-mb", WEFT_AEAD_IPSEC_MB},
 		{"openssl", WEFT_AEAD_OPENSSL},
 	};
@@ -149,7 +150,7 @@ static int take_crypto(struct weftd_options *opt, const char *name, struct weft_
 			return 0;
 		}
 	}
-	weft_diag_set(diag, 0, 0, "--crypto takes auto, ipsec-mb or openssl, not '%s'", name);
+	weft_diag_set(diag, 0, 0, "--crypto takes auto, avx512, ipsec-mb or openssl, not '%s'", name);
 	return -EINVAL;
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "crypto/internal.h"
 #include "unit_random.h"
@@ -21,6 +22,9 @@ static const struct weft_aead_backend *const backends[] = {
 	&weft_aead_openssl,
 #ifdef WEFT_WITH_IPSEC_MB
 	&weft_aead_ipsec_mb,
+#endif
+#ifdef WEFT_WITH_AVX512_AEAD
+	&weft_aead_avx512,
 #endif
 };
 
@@ -105,33 +109,36 @@ static void one_by_one(void **state)
 }
 
 /* A batch gives what its messages give singly, whatever is wrong with some of them. */
-static void batches(struct weft_crypto *tested, unsigned n)
+static void batches(struct weft_crypto *tested, unsigned n, bool alike)
 {
 	static uint8_t sealed[BATCH][2100], opened[BATCH][2100];
 	struct weft_aead_msg msgs[BATCH];
+	uint64_t counters[BATCH];
 	int want[BATCH];
 	struct weft_secret key;
-	size_t good = 0;
+	size_t good = 0, len_of_all = below(2000);
 
 	new_key(&key);
-	for (unsigned i = 0; i < n; i++)
-		msgs[i] = (struct weft_aead_msg){.counter = 1000 + i,
+	for (unsigned i = 0; i < n; i++) {
+		counters[i] = unit_random(&random_state);
+		msgs[i] = (struct weft_aead_msg){.counter = counters[i],
 						 .in = text + i,
 						 .out = sealed[i],
-						 .len = below(2000),
+						 .len = alike ? len_of_all : below(2000),
 						 .result = 1};
+	}
 	assert_int_equal(weft_aead_seal_many(tested, &key, msgs, n), n);
 	for (unsigned i = 0; i < n; i++) {
 		size_t len = msgs[i].len;
 
 		assert_int_equal(msgs[i].result, 0);
-		assert_int_equal(weft_aead_seal(c[0], &key, 1000 + i, NULL, 0, a, text + i, len),
+		assert_int_equal(weft_aead_seal(c[0], &key, counters[i], NULL, 0, a, text + i, len),
 				 0);
 		assert_memory_equal(sealed[i], a, len + 16);
 		want[i] = below(4) ? 0 : WEFT_E_AUTH;
 		if (want[i])
 			sealed[i][below((uint32_t)len + 16)] ^= 1;
-		msgs[i] = (struct weft_aead_msg){.counter = 1000 + i,
+		msgs[i] = (struct weft_aead_msg){.counter = counters[i],
 						 .in = sealed[i],
 						 .out = below(2) ? opened[i] : sealed[i],
 						 .len = len + 16,
@@ -150,12 +157,53 @@ static void batches(struct weft_crypto *tested, unsigned n)
 	}
 }
 
+/* Sealed, opened and refused in place, right between two pages that are not there. */
+static void fenced(struct weft_crypto *tested, uint8_t *page, size_t page_len, size_t len)
+{
+	uint8_t *ends[2] = {page, page + page_len - len - 16};
+	struct weft_secret key;
+
+	new_key(&key);
+	assert_int_equal(weft_aead_seal(c[0], &key, len, NULL, 0, a, text, len), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *p = ends[i];
+
+		memset(page, 0x5a, page_len);
+		memcpy(p, text, len);
+		assert_int_equal(weft_aead_seal(tested, &key, len, NULL, 0, p, p, len), 0);
+		assert_memory_equal(p, a, len + 16);
+		assert_int_equal(weft_aead_open(tested, &key, len, NULL, 0, p, p, len + 16), 0);
+		assert_memory_equal(p, text, len);
+		assert_memory_equal(p + len, a + len, 16);
+		/* what is beside it stays */
+		for (size_t k = 0; k < page_len; k++)
+			assert_true((page + k >= p && page + k < p + len + 16) || page[k] == 0x5a);
+	}
+}
+
+static void edges(void **state)
+{
+	const size_t size = 4096;
+	uint8_t *pages = mmap(NULL, 3 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(mprotect(pages + size, size, PROT_READ | PROT_WRITE), 0);
+	for (size_t i = 0; i < BACKENDS; i++) {
+		for (size_t len = 0; c[i] && len <= size - 16; len += len < 200 ? 1 : 97)
+			fenced(c[i], pages + size, size, len);
+	}
+	munmap(pages, 3 * size);
+}
+
 static void many(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < BACKENDS; i++) {
-		for (unsigned round = 0; c[i] && round < 60; round++)
-			batches(c[i], round % 3 ? BATCH : below(BATCH));
+		for (unsigned round = 0; c[i] && round < 80; round++)
+			batches(c[i], round % 3 ? BATCH : below(BATCH), round % 2);
+		for (unsigned n = 0; c[i] && n < 400; n++)
+			batches(c[i], n % 20, n % 3);
 	}
 }
 
@@ -184,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_by_one),
+		cmocka_unit_test(edges),
 		cmocka_unit_test(many),
 		cmocka_unit_test(too_long),
 	};

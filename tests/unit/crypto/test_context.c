@@ -130,6 +130,15 @@ static void wrong_open(struct weft_crypto *c, const struct weft_secret *key, con
 	msgs[0].result = 0;
 }
 
+/* Nor one that takes a later message of a batch for the one before. */
+static void wrong_batch(struct weft_crypto *c, const struct weft_secret *key, const void *ad,
+			size_t ad_len, struct weft_aead_msg *msgs, size_t n)
+{
+	if (n == 17)
+		msgs[16].counter--;
+	weft_aead_openssl.seal(c, key, ad, ad_len, msgs, n);
+}
+
 static void aead_self_test_can_fail(void **state)
 {
 	struct weft_aead_backend wrong = weft_aead_openssl;
@@ -139,6 +148,8 @@ static void aead_self_test_can_fail(void **state)
 	assert_int_equal(weft_crypto_new_with(&wrong, &c), 0);
 	assert_int_equal(weft_aead_self_test(c), 0);
 	wrong.seal = wrong_seal;
+	assert_int_equal(weft_aead_self_test(c), WEFT_E_CRYPTO);
+	wrong.seal = wrong_batch;
 	assert_int_equal(weft_aead_self_test(c), WEFT_E_CRYPTO);
 	wrong.seal = weft_aead_openssl.seal;
 	wrong.open = wrong_open;

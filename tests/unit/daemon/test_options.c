@@ -67,6 +67,8 @@ static void crypto(void **state)
 	assert_int_equal(opt.crypto, WEFT_AEAD_OPENSSL);
 	assert_int_equal(parse("--crypto=ipsec-mb", "wg0", NULL), 0);
 	assert_int_equal(opt.crypto, WEFT_AEAD_IPSEC_MB);
+	assert_int_equal(parse("--crypto", "avx512", "wg0"), 0);
+	assert_int_equal(opt.crypto, WEFT_AEAD_AVX512);
 	assert_int_equal(parse("--crypto", "auto", "wg0"), 0);
 	assert_int_equal(opt.crypto, WEFT_AEAD_AUTO);
 	assert_int_equal(parse("--crypto=OpenSSL", "wg0", NULL), -EINVAL);
