@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One small interface over the cryptographic libraries: what WireGuard needs, and nothing else.
- * No primitive is written here but one (aead_avx512.c). It must not know about packets, peers or the protocol's state.
+ * No primitive is written here but one (aead_avx512.c). It must not know about packets, peers or
+ * the protocol's state.
  *
  * Every function that works takes a `struct weft_crypto`: the library contexts of one thread,
  * made once, so that nothing is allocated by us per packet. A context is not shared by threads.
@@ -35,12 +36,7 @@ WEFT_MUST_CHECK int weft_crypto_init(void);
  * (AVX-512 with IFMA), libipsec-mb (AVX2 or AVX-512), OpenSSL. One that was asked for and is not to
  * be had is WEFT_E_CRYPTO.
  */
-enum weft_aead_choice {
-	WEFT_AEAD_AUTO,
-	WEFT_AEAD_AVX512,
-	WEFT_AEAD_IPSEC_MB,
-	WEFT_AEAD_OPENSSL
-};
+enum weft_aead_choice { WEFT_AEAD_AUTO, WEFT_AEAD_AVX512, WEFT_AEAD_IPSEC_MB, WEFT_AEAD_OPENSSL };
 WEFT_MUST_CHECK int weft_crypto_init_with(enum weft_aead_choice choice);
 
 /* Which one it is, its version, and why: "ipsec-mb (1.3.0, AVX2)". Empty before init. */

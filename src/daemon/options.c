@@ -150,7 +150,8 @@ static int take_crypto(struct weftd_options *opt, const char *name, struct weft_
 			return 0;
 		}
 	}
-	weft_diag_set(diag, 0, 0, "--crypto takes auto, avx512, ipsec-mb or openssl, not '%s'", name);
+	weft_diag_set(diag, 0, 0, "--crypto takes auto, avx512, ipsec-mb or openssl, not '%s'",
+		      name);
 	return -EINVAL;
 }
 
