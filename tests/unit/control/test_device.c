@@ -99,7 +99,8 @@ static void get(void **state)
 		struct weft_conf_device dev = {0};
 
 		start(&d, "wg0");
-		assert_int_equal(weft_control_get("wg0", &dev), get_cases[i].rc);
+		assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "wg0", &dev),
+				 get_cases[i].rc);
 		stop(&d, "wg0");
 		assert_string_equal(d.heard, "get=1\n\n");
 		if (!get_cases[i].rc) {
@@ -118,7 +119,7 @@ static void set(void **state)
 
 	(void)state;
 	start(&d, "wg0");
-	assert_int_equal(weft_control_set("wg0", &change), -EADDRINUSE);
+	assert_int_equal(weft_control_set(WEFT_BACKEND_USERSPACE, "wg0", &change), -EADDRINUSE);
 	stop(&d, "wg0");
 	assert_string_equal(d.heard, "set=1\nfwmark=5\n\n");
 
@@ -127,7 +128,7 @@ static void set(void **state)
 		assert_int_equal(weft_conf_add_peer(&change, &p), 0);
 	d = (struct device){.read_bytes = 16, .answer = "errno=-22\n\n"};
 	start(&d, "wg0");
-	assert_true(weft_control_set("wg0", &change) < 0);
+	assert_true(weft_control_set(WEFT_BACKEND_USERSPACE, "wg0", &change) < 0);
 	stop(&d, "wg0");
 	weft_conf_device_clear(&change);
 }
@@ -140,18 +141,19 @@ static void nobody(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(weft_control_get("nosuch", &dev), -ENODEV);
-	assert_int_equal(weft_control_get("", &dev), -ENODEV);
-	assert_int_equal(weft_control_get("../x", &dev), -ENODEV);
-	assert_int_equal(weft_control_get("abcdefghijklmnop", &dev), -ENODEV);
+	assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "nosuch", &dev), -ENODEV);
+	assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "", &dev), -ENODEV);
+	assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "../x", &dev), -ENODEV);
+	assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "abcdefghijklmnop", &dev),
+			 -ENODEV);
 	path_of(path, sizeof(path), "stale");
 	close(listener("stale"));
 	assert_int_equal(access(path, F_OK), 0);
-	assert_int_equal(weft_control_set("stale", &dev), -ENODEV);
+	assert_int_equal(weft_control_set(WEFT_BACKEND_USERSPACE, "stale", &dev), -ENODEV);
 	assert_int_equal(access(path, F_OK), -1);
 	close(listener("stale"));
 	fd = listener("wg9");
-	assert_int_equal(weft_control_list(&names, &n), 0);
+	assert_int_equal(weft_control_list(WEFT_BACKEND_USERSPACE, &names, &n), 0);
 	assert_int_equal(n, 1);
 	assert_string_equal(names[0], "wg9");
 	free(names[0]);
@@ -161,7 +163,7 @@ static void nobody(void **state)
 	path_of(path, sizeof(path), "wg9");
 	unlink(path);
 	weft_control_uapi_dir("/nonexistent");
-	assert_int_equal(weft_control_list(&names, &n), 0);
+	assert_int_equal(weft_control_list(WEFT_BACKEND_USERSPACE, &names, &n), 0);
 	assert_int_equal(n, 0);
 	weft_control_uapi_dir(dir);
 }
