@@ -17,10 +17,16 @@
 #define ALLOWEDIP_A_FLAGS     4
 #define ALLOWEDIP_F_REMOVE_ME 1u
 
-static struct nlmsghdr *put_genl(void *buf, uint16_t family, uint16_t flags, uint8_t cmd,
+/* Not every libmnl clears what it pads with. */
+static struct nlmsghdr *put_header(void *buf, size_t size)
+{
+	memset(buf, 0, size);
+	return mnl_nlmsg_put_header(buf);
+}
+
+static struct nlmsghdr *put_genl(struct nlmsghdr *nlh, uint16_t family, uint16_t flags, uint8_t cmd,
 				 uint8_t version)
 {
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct genlmsghdr *genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
 
 	nlh->nlmsg_type = family;
@@ -32,8 +38,8 @@ static struct nlmsghdr *put_genl(void *buf, uint16_t family, uint16_t flags, uin
 
 struct nlmsghdr *weft_kernel_put_get(void *buf, uint16_t family, const char *name)
 {
-	struct nlmsghdr *nlh =
-		put_genl(buf, family, NLM_F_DUMP, WG_CMD_GET_DEVICE, WG_GENL_VERSION);
+	struct nlmsghdr *nlh = put_genl(put_header(buf, WEFT_KERNEL_MSG_MIN), family, NLM_F_DUMP,
+					WG_CMD_GET_DEVICE, WG_GENL_VERSION);
 
 	mnl_attr_put_strz(nlh, WGDEVICE_A_IFNAME, name);
 	return nlh;
@@ -41,7 +47,8 @@ struct nlmsghdr *weft_kernel_put_get(void *buf, uint16_t family, const char *nam
 
 struct nlmsghdr *weft_kernel_put_family(void *buf)
 {
-	struct nlmsghdr *nlh = put_genl(buf, GENL_ID_CTRL, NLM_F_ACK, CTRL_CMD_GETFAMILY, 1);
+	struct nlmsghdr *nlh = put_genl(put_header(buf, WEFT_KERNEL_MSG_MIN), GENL_ID_CTRL,
+					NLM_F_ACK, CTRL_CMD_GETFAMILY, 1);
 
 	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
 	return nlh;
@@ -49,7 +56,7 @@ struct nlmsghdr *weft_kernel_put_family(void *buf)
 
 struct nlmsghdr *weft_kernel_put_link(void *buf, const char *name)
 {
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nlmsghdr *nlh = put_header(buf, WEFT_KERNEL_MSG_MIN);
 	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
 
 	nlh->nlmsg_type = RTM_GETLINK;
@@ -240,7 +247,8 @@ int weft_kernel_put_set(struct weft_kernel_set *set, void *buf, size_t size)
 		return WEFT_E_NO_SPACE;
 	if (set->begun && set->peer == change->n_peers)
 		return 0;
-	o.nlh = put_genl(buf, set->family, NLM_F_ACK, WG_CMD_SET_DEVICE, WG_GENL_VERSION);
+	o.nlh = put_genl(put_header(buf, size), set->family, NLM_F_ACK, WG_CMD_SET_DEVICE,
+			 WG_GENL_VERSION);
 	mnl_attr_put_strz(o.nlh, WGDEVICE_A_IFNAME, set->name);
 	if (!set->begun)
 		put_device(&o, change);
