@@ -3,6 +3,7 @@
 #include "control/device.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,12 @@ int weft_control_list(enum weft_backend backend, char ***ret_names, size_t *ret_
 	return 0;
 }
 
+/* What to say if no backend has it: a link that is no WireGuard is not nothing, as wg has it. */
+static int nobody_has(const char *name)
+{
+	return if_nametoindex(name) ? -EOPNOTSUPP : -ENODEV;
+}
+
 int weft_control_get(enum weft_backend backend, const char *name, struct weft_conf_device *ret_dev)
 {
 	int rc = -ENODEV;
@@ -110,6 +117,8 @@ int weft_control_get(enum weft_backend backend, const char *name, struct weft_co
 	for (size_t i = 0; rc == -ENODEV && i < N_BACKENDS; i++)
 		if (is_asked(backend, i))
 			rc = backends[i].b->get(name, ret_dev);
+	if (rc == -ENODEV)
+		rc = nobody_has(name);
 	if (!rc)
 		strncpy(ret_dev->name, name, sizeof(ret_dev->name) - 1);
 	return rc;
@@ -123,5 +132,5 @@ int weft_control_set(enum weft_backend backend, const char *name,
 	for (size_t i = 0; rc == -ENODEV && i < N_BACKENDS; i++)
 		if (is_asked(backend, i))
 			rc = backends[i].b->set(name, change);
-	return rc;
+	return rc == -ENODEV ? nobody_has(name) : rc;
 }

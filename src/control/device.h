@@ -27,9 +27,9 @@ WEFT_MUST_CHECK int weft_backend_parse(const char *text, enum weft_backend *ret_
 WEFT_MUST_CHECK int weft_control_list(enum weft_backend backend, char ***ret_names, size_t *ret_n);
 
 /*
- * The whole state. -ENODEV: no such interface. -EACCES, -EPERM: it is there, but not for us.
- * WEFT_E_PROTOCOL: its answer makes no sense. `ret_dev` is cleared by the caller, also after an
- * error. Waits for the device's answer.
+ * The whole state. -ENODEV: no such interface; -EOPNOTSUPP: it is there, but no WireGuard. -EACCES,
+ * -EPERM: it is there, but not for us. WEFT_E_PROTOCOL: its answer makes no sense. `ret_dev` is
+ * cleared by the caller, also after an error. Waits for the device's answer.
  */
 WEFT_MUST_CHECK int weft_control_get(enum weft_backend backend, const char *name,
 				     struct weft_conf_device *ret_dev);
