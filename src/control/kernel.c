@@ -40,9 +40,10 @@ static int bus_open(struct bus *bus, int protocol)
 	*bus = (struct bus){.nl = mnl_socket_open2(protocol, SOCK_CLOEXEC)};
 	if (!bus->nl)
 		return errno == EAFNOSUPPORT || errno == EPROTONOSUPPORT ? -ENODEV : -errno;
-	/* An error's message would else bring the request back, keys and all. */
+	/* Where requests have keys, an error's message would else bring them back. */
 	if (mnl_socket_bind(bus->nl, 0, MNL_SOCKET_AUTOPID) == 0 &&
-	    mnl_socket_setsockopt(bus->nl, NETLINK_CAP_ACK, &on, sizeof(on)) == 0)
+	    (protocol != NETLINK_GENERIC ||
+	     mnl_socket_setsockopt(bus->nl, NETLINK_CAP_ACK, &on, sizeof(on)) == 0))
 		return 0;
 	rc = -errno;
 	mnl_socket_close(bus->nl);

@@ -155,6 +155,17 @@ def test_errors_are_those_of_wg(kernel):
         run_as_wg set wb listen-port 52999 2>&1 | grep 'Address already in use' || say no error""")
 
 
+def test_without_rights(kernel):
+    kernel.file("full", FULL)
+    kernel.run(f"""
+        echo u:x:1000:1000::/:/bin/sh >/etc/passwd; chmod 644 /tmp/full
+        run_wg() {{ su u -c "PATH=/bin; wg $*"; }}
+        run_as_wg() {{ su u -c "PATH=/tmp/ours:/bin; wg $*"; }}
+        same show interfaces; same show wa; same show; same set wa fwmark 5
+        same syncconf wa /tmp/full; same show wa dump
+        run_as_wg show wa 2>&1 | grep 'Operation not permitted' || say permitted""")
+
+
 def test_what_the_kernel_cannot(kernel):
     done = kernel.run("weft set wa relay fast fwmark 9", check=False)
     assert done.code == 1 and "Operation not supported" in done.out

@@ -168,12 +168,47 @@ static void nobody(void **state)
 	weft_control_uapi_dir(dir);
 }
 
+static void backend_names(void **state)
+{
+	enum weft_backend b = WEFT_BACKEND_KERNEL;
+
+	(void)state;
+	assert_int_equal(weft_backend_parse("auto", &b), 0);
+	assert_int_equal(b, WEFT_BACKEND_AUTO);
+	assert_int_equal(weft_backend_parse("userspace", &b), 0);
+	assert_int_equal(b, WEFT_BACKEND_USERSPACE);
+	assert_int_equal(weft_backend_parse("kernel", &b), 0);
+	assert_int_equal(b, WEFT_BACKEND_KERNEL);
+	assert_int_equal(weft_backend_parse("Auto", &b), -EINVAL);
+	assert_int_equal(weft_backend_parse("", &b), -EINVAL);
+	assert_int_equal(b, WEFT_BACKEND_KERNEL);
+}
+
+/* With the kernel that is here, whether it has WireGuard or not: nothing of the kind is asked. */
+static void not_the_kernels(void **state)
+{
+	static const enum weft_backend asked[] = {WEFT_BACKEND_AUTO, WEFT_BACKEND_KERNEL};
+	struct weft_conf_device dev = {0};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(weft_control_get(asked[i], "weft-nosuch", &dev), -ENODEV);
+		assert_int_equal(weft_control_set(asked[i], "weft-nosuch", &dev), -ENODEV);
+		assert_int_equal(weft_control_get(asked[i], "", &dev), -ENODEV);
+		assert_int_equal(weft_control_get(asked[i], "weft-of-16-bytes", &dev), -ENODEV);
+		assert_int_equal(weft_control_get(asked[i], "lo", &dev), -EOPNOTSUPP);
+		assert_int_equal(weft_control_set(asked[i], "lo", &dev), -EOPNOTSUPP);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(get),
 		cmocka_unit_test(set),
 		cmocka_unit_test(nobody),
+		cmocka_unit_test(backend_names),
+		cmocka_unit_test(not_the_kernels),
 	};
 	int rc;
 
