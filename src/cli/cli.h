@@ -11,10 +11,13 @@
 
 #include "conf/device.h"
 #include "conf/ini.h"
+#include "control/device.h"
 
 struct weft_cli {
 	const char *program; /* "weft", or as wg: argv[0] */
 	bool as_wg;
+	enum weft_backend backend; /* --backend */
+	bool has_backend;          /* the subcommand has that option */
 };
 
 struct weft_cli_command {
@@ -22,6 +25,7 @@ struct weft_cli_command {
 	const char *help;                                              /* one line */
 	int (*run)(const struct weft_cli *cli, int argc, char **argv); /* argv[0]: the subcommand */
 	bool weft_only;                                                /* wg does not list it */
+	bool has_backend;                                              /* it talks to interfaces */
 };
 
 extern const struct weft_cli_command weft_cli_commands[]; /* ends with a NULL name */
@@ -65,8 +69,9 @@ int weft_cli_no_access(const struct weft_cli *cli, const char *name, int rc);
 /* wg's sentence for a code: strerror, with weft's own codes put among errnos. */
 const char *weft_cli_strerror(int rc);
 
-/* weft_control_get, and the public key if the device did not say it. */
-WEFT_MUST_CHECK int weft_cli_get(const char *name, struct weft_conf_device *ret_dev);
+/* weft_control_get of the backend chosen, and the public key if the device did not say it. */
+WEFT_MUST_CHECK int weft_cli_get(const struct weft_cli *cli, const char *name,
+				 struct weft_conf_device *ret_dev);
 
 /*
  * A whole file, at most `limit` bytes, into `ret_text` (to be cleared by the caller also after an

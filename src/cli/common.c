@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "control/device.h"
 #include "crypto/crypto.h"
 #include "util/encoding.h"
 
@@ -59,10 +58,10 @@ int weft_cli_no_access(const struct weft_cli *cli, const char *name, int rc)
 	return 1;
 }
 
-int weft_cli_get(const char *name, struct weft_conf_device *ret_dev)
+int weft_cli_get(const struct weft_cli *cli, const char *name, struct weft_conf_device *ret_dev)
 {
 	struct weft_crypto *crypto = NULL;
-	int rc = weft_control_get(name, ret_dev);
+	int rc = weft_control_get(cli->backend, name, ret_dev);
 
 	if (rc || (ret_dev->has & WEFT_DEVICE_HAS_PUBLIC_KEY) ||
 	    weft_ct_is_zero(ret_dev->private_key.b, WEFT_KEY_LEN))
@@ -199,7 +198,7 @@ void weft_cli_warn_host_bits(void *ctx, unsigned line, const char *text, size_t 
 int weft_cli_apply(const struct weft_cli *cli, const char *name,
 		   const struct weft_conf_device *change)
 {
-	int rc = weft_control_set(name, change);
+	int rc = weft_control_set(cli->backend, name, change);
 
 	return rc ? weft_cli_failed(cli, "Unable to modify interface", rc) : 0;
 }

@@ -29,7 +29,8 @@ bool weft_cli_usage(const struct weft_cli *cli, int argc, char **argv, int min, 
 	if (!asked && argc - 1 >= min && argc - 1 <= max)
 		return false;
 	/* Asked for, it is output and a success; wg has it as an error either way. */
-	fprintf(asked && !cli->as_wg ? stdout : stderr, "Usage: %s %s%s%s\n", cli->program, argv[0],
+	fprintf(asked && !cli->as_wg ? stdout : stderr, "Usage: %s %s%s%s%s\n", cli->program,
+		argv[0], cli->has_backend ? " [--backend auto | kernel | userspace]" : "",
 		args[0] ? " " : "", args);
 	*ret_exit = asked && !cli->as_wg ? 0 : 1;
 	return true;

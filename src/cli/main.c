@@ -5,25 +5,28 @@
 #include "cli/cli.h"
 
 const struct weft_cli_command weft_cli_commands[] = {
-	{"show", "Shows the current configuration and device information", weft_cli_show, false},
+	{"show", "Shows the current configuration and device information", weft_cli_show, false,
+	 true},
 	{"showconf",
 	 "Shows the current configuration of a given WireGuard interface, for use with `setconf'",
-	 weft_cli_showconf, false},
+	 weft_cli_showconf, false, true},
 	{"set", "Change the current configuration, add peers, remove peers, or change peers",
-	 weft_cli_set, false},
+	 weft_cli_set, false, true},
 	{"setconf", "Applies a configuration file to a WireGuard interface", weft_cli_setconf,
-	 false},
+	 false, true},
 	{"addconf", "Appends a configuration file to a WireGuard interface", weft_cli_addconf,
-	 false},
+	 false, true},
 	{"syncconf", "Synchronizes a configuration file to a WireGuard interface",
-	 weft_cli_syncconf, false},
-	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey, false},
-	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk, false},
+	 weft_cli_syncconf, false, true},
+	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey, false,
+	 false},
+	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk, false,
+	 false},
 	{"pubkey", "Reads a private key from stdin and writes a public key to stdout",
-	 weft_cli_pubkey, false},
-	{"help", "Shows this list", weft_cli_help, true},
-	{"version", "Shows the version", weft_cli_version, true},
-	{NULL, NULL, NULL, false},
+	 weft_cli_pubkey, false, false},
+	{"help", "Shows this list", weft_cli_help, true, false},
+	{"version", "Shows the version", weft_cli_version, true, false},
+	{NULL, NULL, NULL, false, false},
 };
 
 static const struct weft_cli_command *find(const char *name)
@@ -66,6 +69,35 @@ static int finish(const struct weft_cli *cli, int rc)
 	return rc ? rc : 1;
 }
 
+/*
+ * Takes --backend out of the words, wherever after the subcommand it stands: a file of that name is
+ * ./--backend. False: what is wrong was printed.
+ */
+static bool take_backend(struct weft_cli *cli, int *argc, char **argv)
+{
+	static const char option[] = "--backend";
+	int n = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		const char *value = argv[i] + sizeof(option) - 1;
+
+		if (strncmp(argv[i], option, sizeof(option) - 1) != 0 ||
+		    (*value && *value != '=')) {
+			argv[n++] = argv[i];
+			continue;
+		}
+		value = *value ? value + 1 : i + 1 < *argc ? argv[++i] : "";
+		if (weft_backend_parse(value, &cli->backend)) {
+			weft_cli_error(cli, "%s: expected auto, kernel or userspace, found \"%s\"",
+				       option, value);
+			return false;
+		}
+	}
+	argv[n] = NULL;
+	*argc = n;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static char show[] = "show";
@@ -87,5 +119,10 @@ int main(int argc, char **argv)
 	command = find(argv[1]);
 	if (!command)
 		return unknown(&cli, argv[1]);
-	return finish(&cli, command->run(&cli, argc - 1, argv + 1));
+	argc--;
+	argv++;
+	cli.has_backend = command->has_backend && !cli.as_wg;
+	if (cli.has_backend && !take_backend(&cli, &argc, argv))
+		return 1;
+	return finish(&cli, command->run(&cli, argc, argv));
 }

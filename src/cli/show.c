@@ -11,7 +11,6 @@
 #include "cli/cli.h"
 #include "cli/pretty.h"
 #include "conf/json.h"
-#include "control/device.h"
 #include "util/encoding.h"
 
 static const char wg_usage[] =
@@ -249,7 +248,7 @@ static int show_all(const struct weft_cli *cli, char *const *names, size_t n, co
 	if (!devs)
 		return weft_cli_failed(cli, "Unable to list interfaces", -ENOMEM);
 	for (size_t i = 0; i < n; i++) {
-		int got = weft_cli_get(names[i], &devs[shown]);
+		int got = weft_cli_get(cli, names[i], &devs[shown]);
 
 		if (got) {
 			fprintf(stderr, "%s%sUnable to access interface %s: %s\n",
@@ -280,7 +279,7 @@ static int show_all(const struct weft_cli *cli, char *const *names, size_t n, co
 static int show_one(const struct weft_cli *cli, const char *name, const struct field *f, bool json)
 {
 	struct weft_conf_device dev = {0};
-	int rc = weft_cli_get(name, &dev);
+	int rc = weft_cli_get(cli, name, &dev);
 
 	if (rc)
 		rc = weft_cli_no_access(cli, name, rc);
@@ -349,7 +348,7 @@ int weft_cli_show(const struct weft_cli *cli, int argc, char **argv)
 	}
 	if (!all && strcmp(argv[1], "interfaces") != 0)
 		return show_one(cli, argv[1], f, json);
-	rc = weft_control_list(&names, &n);
+	rc = weft_control_list(cli->backend, &names, &n);
 	if (rc)
 		return weft_cli_failed(cli, "Unable to list interfaces", rc);
 	rc = all ? show_all(cli, names, n, f, json) : show_interfaces(names, n);

@@ -10,7 +10,7 @@ int weft_cli_showconf(const struct weft_cli *cli, int argc, char **argv)
 
 	if (weft_cli_usage(cli, argc, argv, 1, 1, "<interface>", &rc))
 		return rc;
-	rc = weft_cli_get(argv[1], &dev);
+	rc = weft_cli_get(cli, argv[1], &dev);
 	if (!rc)
 		rc = weft_ini_write(&text, &dev);
 	weft_conf_device_clear(&dev);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "control/device.h"
 
 struct entry {
 	const struct weft_conf_peer *peer;
@@ -97,7 +96,7 @@ int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv)
 	if (weft_cli_read_config(cli, argv[2], &file)) {
 		file.dev.has |= WEFT_DEVICE_HAS_PRIVATE_KEY | WEFT_DEVICE_HAS_FWMARK |
 				WEFT_DEVICE_HAS_LISTEN_PORT;
-		rc = weft_control_get(argv[1], &now);
+		rc = weft_control_get(cli->backend, argv[1], &now);
 		/* said only to a device that has said it: others would refuse the word */
 		if (!rc && now.relay == WEFT_CONF_RELAY_FAST)
 			file.dev.has |= WEFT_DEVICE_HAS_RELAY;

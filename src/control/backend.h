@@ -17,8 +17,11 @@ struct weft_names {
 /* Appends a copy of `name`, `len` bytes. 0 or -ENOMEM. */
 WEFT_MUST_CHECK int weft_names_add(struct weft_names *names, const char *name, size_t len);
 
+/* Frees all but the first `n`. */
+void weft_names_cut(struct weft_names *names, size_t n);
+
 struct weft_control_backend {
-	const char *name;
+	const char *name; /* as --backend has it */
 	/* Appends the interfaces that it serves. None, or no such subsystem here, is no error. */
 	int (*list)(struct weft_names *names);
 	/* -ENODEV: not one of mine, ask the next. */
@@ -26,6 +29,7 @@ struct weft_control_backend {
 	int (*set)(const char *name, const struct weft_conf_device *change);
 };
 
+extern const struct weft_control_backend weft_control_kernel;
 extern const struct weft_control_backend weft_control_uapi;
 
 /* For tests: the UAPI backend in another directory than WEFT_UAPI_DIR. NULL: back to that. */

@@ -172,7 +172,7 @@ static int uapi_list(struct weft_names *names)
 }
 
 const struct weft_control_backend weft_control_uapi = {
-	.name = "uapi",
+	.name = "userspace",
 	.list = uapi_list,
 	.get = uapi_get,
 	.set = uapi_set,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small Linux guest with the kernel's own WireGuard: Debian's kernel package, unpacked but never
-installed, and an initramfs of busybox, ip and wg. Knows nothing of weft.
+installed, and an initramfs of busybox, ip, wg and what else its user names. Knows nothing of weft.
 
 The kernel and its modules are kept in build/vm/ between runs (WEFT_VM_CACHE names another place).
 qemu emulates in software: it boots in four seconds and behaves the same on every machine, where
@@ -32,7 +32,7 @@ PROGRAMS = {  # what the host must have, and the Debian package it comes from
     "dpkg-deb": "dpkg",
     "apt-get": "apt",
 }
-MODULES = ("virtio_pci", "virtio_net", "virtio_console", "virtio_rng", "wireguard")
+MODULES = ("virtio_pci", "virtio_net", "virtio_console", "virtio_rng", "tun", "wireguard")
 META_PACKAGE = "linux-image-cloud-amd64"
 
 
@@ -117,15 +117,15 @@ def shared_objects(program):
     return re.findall(r"(/\S+) \(0x", out)
 
 
-def build_initramfs(tree, target):
+def build_initramfs(tree, target, programs):
     with tempfile.TemporaryDirectory() as tmp:
         root = pathlib.Path(tmp)
         for sub in ("bin", "dev", "proc", "sys", "tmp", "modules", "etc"):
             (root / sub).mkdir()
         shutil.copy(shutil.which("busybox"), root / "bin" / "busybox")
         (root / "bin" / "sh").symlink_to("busybox")
-        for name in ("ip", "wg"):
-            real = os.path.realpath(shutil.which(name))
+        for name, place in {"ip": shutil.which("ip"), "wg": shutil.which("wg"), **programs}.items():
+            real = os.path.realpath(place)
             shutil.copy(real, root / "bin" / name)
             for lib in shared_objects(real):
                 place = root / lib.lstrip("/")
@@ -157,10 +157,12 @@ class Result:
 
 class Guest:
     """One running guest. `prefix` is put before the qemu command (ip netns exec ...), `tap` an
-    existing tap device there. Use as a context manager: qemu ends with it, whatever happens."""
+    existing tap device there; `programs` names more of them for the guest's /bin and says where
+    they are. Use as a context manager: qemu ends with it, whatever happens."""
 
-    def __init__(self, tap, prefix=(), log_path=None):
+    def __init__(self, tap, prefix=(), log_path=None, programs=None):
         self.tap = tap
+        self.programs = programs or {}
         self.prefix = list(prefix)
         self.log_path = log_path
         self._qemu = None
@@ -178,7 +180,7 @@ class Guest:
             self.log_path = tmp / "console.log"
         try:
             initramfs = tmp / "initramfs.gz"
-            build_initramfs(tree, initramfs)
+            build_initramfs(tree, initramfs, self.programs)
             kernel = next((tree / "boot").glob("vmlinuz-*"))
             self._boot(kernel, initramfs, 300)
             return self

@@ -62,7 +62,8 @@ class Lab:
                 ip addr add 10.99.0.1/24 dev tap0
                 ip addr add fd99::1/64 dev tap0 nodad
                 ip link set tap0 up""")
-            self.guest = Guest("tap0", self.prefix()).__enter__()
+            self.guest = Guest("tap0", self.prefix(),
+                               programs={"weft": WEFT, "weftd": WEFTD}).__enter__()
             self.guest.run("""
                 ip addr add 10.99.0.2/24 dev eth0
                 ip addr add fd99::2/64 dev eth0 nodad

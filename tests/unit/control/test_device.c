@@ -99,7 +99,8 @@ static void get(void **state)
 		struct weft_conf_device dev = {0};
 
 		start(&d, "wg0");
-		assert_int_equal(weft_control_get("wg0", &dev), get_cases[i].rc);
+		assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "wg0", &dev),
+				 get_cases[i].rc);
 		stop(&d, "wg0");
 		assert_string_equal(d.heard, "get=1\n\n");
 		if (!get_cases[i].rc) {
@@ -118,7 +119,7 @@ static void set(void **state)
 
 	(void)state;
 	start(&d, "wg0");
-	assert_int_equal(weft_control_set("wg0", &change), -EADDRINUSE);
+	assert_int_equal(weft_control_set(WEFT_BACKEND_USERSPACE, "wg0", &change), -EADDRINUSE);
 	stop(&d, "wg0");
 	assert_string_equal(d.heard, "set=1\nfwmark=5\n\n");
 
@@ -127,7 +128,7 @@ static void set(void **state)
 		assert_int_equal(weft_conf_add_peer(&change, &p), 0);
 	d = (struct device){.read_bytes = 16, .answer = "errno=-22\n\n"};
 	start(&d, "wg0");
-	assert_true(weft_control_set("wg0", &change) < 0);
+	assert_true(weft_control_set(WEFT_BACKEND_USERSPACE, "wg0", &change) < 0);
 	stop(&d, "wg0");
 	weft_conf_device_clear(&change);
 }
@@ -140,18 +141,19 @@ static void nobody(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(weft_control_get("nosuch", &dev), -ENODEV);
-	assert_int_equal(weft_control_get("", &dev), -ENODEV);
-	assert_int_equal(weft_control_get("../x", &dev), -ENODEV);
-	assert_int_equal(weft_control_get("abcdefghijklmnop", &dev), -ENODEV);
+	assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "nosuch", &dev), -ENODEV);
+	assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "", &dev), -ENODEV);
+	assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "../x", &dev), -ENODEV);
+	assert_int_equal(weft_control_get(WEFT_BACKEND_USERSPACE, "abcdefghijklmnop", &dev),
+			 -ENODEV);
 	path_of(path, sizeof(path), "stale");
 	close(listener("stale"));
 	assert_int_equal(access(path, F_OK), 0);
-	assert_int_equal(weft_control_set("stale", &dev), -ENODEV);
+	assert_int_equal(weft_control_set(WEFT_BACKEND_USERSPACE, "stale", &dev), -ENODEV);
 	assert_int_equal(access(path, F_OK), -1);
 	close(listener("stale"));
 	fd = listener("wg9");
-	assert_int_equal(weft_control_list(&names, &n), 0);
+	assert_int_equal(weft_control_list(WEFT_BACKEND_USERSPACE, &names, &n), 0);
 	assert_int_equal(n, 1);
 	assert_string_equal(names[0], "wg9");
 	free(names[0]);
@@ -161,9 +163,42 @@ static void nobody(void **state)
 	path_of(path, sizeof(path), "wg9");
 	unlink(path);
 	weft_control_uapi_dir("/nonexistent");
-	assert_int_equal(weft_control_list(&names, &n), 0);
+	assert_int_equal(weft_control_list(WEFT_BACKEND_USERSPACE, &names, &n), 0);
 	assert_int_equal(n, 0);
 	weft_control_uapi_dir(dir);
+}
+
+static void backend_names(void **state)
+{
+	enum weft_backend b = WEFT_BACKEND_KERNEL;
+
+	(void)state;
+	assert_int_equal(weft_backend_parse("auto", &b), 0);
+	assert_int_equal(b, WEFT_BACKEND_AUTO);
+	assert_int_equal(weft_backend_parse("userspace", &b), 0);
+	assert_int_equal(b, WEFT_BACKEND_USERSPACE);
+	assert_int_equal(weft_backend_parse("kernel", &b), 0);
+	assert_int_equal(b, WEFT_BACKEND_KERNEL);
+	assert_int_equal(weft_backend_parse("Auto", &b), -EINVAL);
+	assert_int_equal(weft_backend_parse("", &b), -EINVAL);
+	assert_int_equal(b, WEFT_BACKEND_KERNEL);
+}
+
+/* With the kernel that is here, whether it has WireGuard or not: nothing of the kind is asked. */
+static void not_the_kernels(void **state)
+{
+	static const enum weft_backend asked[] = {WEFT_BACKEND_AUTO, WEFT_BACKEND_KERNEL};
+	struct weft_conf_device dev = {0};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(weft_control_get(asked[i], "weft-nosuch", &dev), -ENODEV);
+		assert_int_equal(weft_control_set(asked[i], "weft-nosuch", &dev), -ENODEV);
+		assert_int_equal(weft_control_get(asked[i], "", &dev), -ENODEV);
+		assert_int_equal(weft_control_get(asked[i], "weft-of-16-bytes", &dev), -ENODEV);
+		assert_int_equal(weft_control_get(asked[i], "lo", &dev), -EOPNOTSUPP);
+		assert_int_equal(weft_control_set(asked[i], "lo", &dev), -EOPNOTSUPP);
+	}
 }
 
 int main(void)
@@ -172,6 +207,8 @@ int main(void)
 		cmocka_unit_test(get),
 		cmocka_unit_test(set),
 		cmocka_unit_test(nobody),
+		cmocka_unit_test(backend_names),
+		cmocka_unit_test(not_the_kernels),
 	};
 	int rc;
 
