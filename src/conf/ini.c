@@ -17,6 +17,10 @@ enum section { NO_SECTION, IN_INTERFACE, IN_PEER };
 static const char *const interface_keys[] = {"ListenPort", "FwMark", "PrivateKey", "Relay", NULL};
 static const char *const peer_keys[] = {"PublicKey", "PresharedKey",        "AllowedIPs",
 					"Endpoint",  "PersistentKeepalive", NULL};
+/* [Interface] where wg-quick reads it */
+static const char *const all_interface_keys[] = {
+	"ListenPort", "FwMark", "PrivateKey", "Relay",   "Address",  "DNS",        "MTU",
+	"Table",      "PreUp",  "PostUp",     "PreDown", "PostDown", "SaveConfig", NULL};
 const char *const weft_ini_quick_keys[] = {
 	[WEFT_INI_ADDRESS] = "Address",
 	[WEFT_INI_DNS] = "DNS",
@@ -35,6 +39,7 @@ struct reader {
 	struct weft_diag *diag;
 	weft_conf_host_bits host_bits;
 	void *ctx;
+	const struct weft_ini_first *first; /* may be NULL */
 	enum section section;
 	unsigned line;
 	unsigned peer_line; /* of the [Peer] that the lines belong to */
@@ -136,41 +141,57 @@ static int bad_value(struct reader *r, enum weft_fault_kind kind, const char *ke
 	return WEFT_E_PARSE;
 }
 
+/* A key of wg-quick's is here, among WireGuard's own. */
+static void hint_quick_key(struct reader *r)
+{
+	if (!r->first)
+		weft_diag_hint(r->diag,
+			       "that key is for wg-quick: give the output of `weft strip`");
+	else
+		weft_diag_hint(r->diag, "wg-quick sees it only under a line \"[Interface]\", and "
+					"neither may have white space inside");
+}
+
 /* Section and key were no help: say what would have been. */
+static void hint_known_key(struct reader *r, size_t key_len)
+{
+	const char *const *own = r->first ? all_interface_keys : interface_keys;
+	const char *const *known = r->section == IN_PEER ? peer_keys : own;
+	const char *const *other = r->section == IN_PEER ? own : peer_keys;
+	const char *const *found = weft_ini_find(r->c, key_len, other);
+	const char *near = weft_diag_nearest(r->c, key_len, known);
+
+	if (found)
+		weft_diag_hint(r->diag, "%s belongs to %s", *found,
+			       r->section == IN_PEER ? "[Interface]" : "[Peer]");
+	else if (near)
+		weft_diag_hint(r->diag, "did you mean %s?", near);
+	else if (r->section == IN_PEER)
+		weft_diag_hint(r->diag, "it has PublicKey, PresharedKey, AllowedIPs, Endpoint, "
+					"PersistentKeepalive");
+	else
+		weft_diag_hint(r->diag, "it has PrivateKey, ListenPort, FwMark, Relay%s",
+			       r->first ? ", Address, DNS, MTU, Table, PreUp, PostUp, PreDown, "
+					  "PostDown, SaveConfig"
+					: "");
+}
+
 static int unknown_key(struct reader *r, size_t key_len)
 {
-	const char *const *known = r->section == IN_PEER ? peer_keys : interface_keys;
-	const char *const *other = r->section == IN_PEER ? interface_keys : peer_keys;
-	const char *name = r->section == IN_PEER ? "[Peer]" : "[Interface]";
-	const char *const *found;
-	const char *near;
+	bool quick = weft_ini_find(r->c, key_len, weft_ini_quick_keys) != NULL;
 
 	if (r->section == NO_SECTION)
 		weft_diag_set(r->diag, r->line, column(r, 0),
 			      "\"%.*s\" stands before any section: expected [Interface] or [Peer]",
 			      weft_ini_shown(key_len), r->c);
 	else
-		weft_diag_set(r->diag, r->line, column(r, 0), "%s has no key \"%.*s\"", name,
+		weft_diag_set(r->diag, r->line, column(r, 0), "%s has no key \"%.*s\"",
+			      r->section == IN_PEER ? "[Peer]" : "[Interface]",
 			      weft_ini_shown(key_len), r->c);
-	if (weft_ini_find(r->c, key_len, weft_ini_quick_keys)) {
-		weft_diag_hint(r->diag,
-			       "that key is for wg-quick: give the output of `wg-quick strip`");
-	} else if (r->section != NO_SECTION) {
-		found = weft_ini_find(r->c, key_len, other);
-		if (found) {
-			weft_diag_hint(r->diag, "%s belongs to %s", *found,
-				       r->section == IN_PEER ? "[Interface]" : "[Peer]");
-			return bad_line(r);
-		}
-		near = weft_diag_nearest(r->c, key_len, known);
-		if (near)
-			weft_diag_hint(r->diag, "did you mean %s?", near);
-		else if (r->section == IN_PEER)
-			weft_diag_hint(r->diag, "it has PublicKey, PresharedKey, AllowedIPs, "
-						"Endpoint, PersistentKeepalive");
-		else
-			weft_diag_hint(r->diag, "it has PrivateKey, ListenPort, FwMark, Relay");
-	}
+	if (quick && !(r->first && r->section == IN_PEER))
+		hint_quick_key(r);
+	else if (r->section != NO_SECTION)
+		hint_known_key(r, key_len);
 	return bad_line(r);
 }
 
@@ -382,10 +403,23 @@ static size_t longest_line(const char *text, size_t len)
 	return longest;
 }
 
-int weft_ini_parse(const char *text, size_t len, struct weft_ini_result *ret,
-		   weft_conf_host_bits host_bits, void *ctx, struct weft_diag *diag)
+/* The line goes to whoever comes first, then here. */
+static int either_line(struct reader *r)
 {
-	struct reader r = {.ret = ret, .diag = diag, .host_bits = host_bits, .ctx = ctx};
+	int rc = r->first ? r->first->line(r->first->ctx, r->line, r->raw, r->raw_len) : 0;
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	rc = bare(r);
+	return rc ? rc : one_line(r);
+}
+
+int weft_ini_read(const char *text, size_t len, struct weft_ini_result *ret,
+		  weft_conf_host_bits host_bits, void *ctx, const struct weft_ini_first *first,
+		  struct weft_diag *diag)
+{
+	struct reader r = {
+		.ret = ret, .diag = diag, .host_bits = host_bits, .ctx = ctx, .first = first};
 	size_t longest;
 	int rc = 0;
 
@@ -397,15 +431,19 @@ int weft_ini_parse(const char *text, size_t len, struct weft_ini_result *ret,
 		return -ENOMEM;
 	while (!rc && weft_ini_next_line(&text, &len, &r.raw, &r.raw_len)) {
 		r.line++;
-		rc = bare(&r);
-		if (!rc)
-			rc = one_line(&r);
+		rc = either_line(&r);
 	}
 	if (!rc)
 		rc = end_peer(&r);
 	weft_wipe(r.c, longest + 1); /* a private key went through it */
 	free(r.c);
 	return rc;
+}
+
+int weft_ini_parse(const char *text, size_t len, struct weft_ini_result *ret,
+		   weft_conf_host_bits host_bits, void *ctx, struct weft_diag *diag)
+{
+	return weft_ini_read(text, len, ret, host_bits, ctx, NULL, diag);
 }
 
 void weft_ini_result_clear(struct weft_ini_result *r)

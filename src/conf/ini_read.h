@@ -37,4 +37,22 @@ bool weft_ini_next_line(const char **text, size_t *len, const char **ret_line, s
 /* How much of a text is shown in an error: so that a line of megabytes does not drown the rest. */
 int weft_ini_shown(size_t len);
 
+/* Whoever sees each line before WireGuard's reader does. */
+struct weft_ini_first {
+	/*
+	 * The line as it stands in the file. 1: it was taken, 0: it is for WireGuard, or a
+	 * negative code, which ends the reading.
+	 */
+	int (*line)(void *ctx, unsigned number, const char *raw, size_t len);
+	void *ctx;
+};
+
+/*
+ * weft_ini_parse with `first` in front of it, unless that is NULL: then wg-quick's keys are known,
+ * and one that arrives nevertheless stands where wg-quick does not see it.
+ */
+WEFT_MUST_CHECK int weft_ini_read(const char *text, size_t len, struct weft_ini_result *ret,
+				  weft_conf_host_bits host_bits, void *ctx,
+				  const struct weft_ini_first *first, struct weft_diag *diag);
+
 #endif
