@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the subcommands of `weft` share. One file each; main.c has the table. Called by the name
- * `wg` the program is wg: its usage, its sentences, its exit codes.
+ * `wg` the program is wg: its usage, its sentences, its exit codes. Called `wg-quick` it is
+ * wg-quick.
  */
 #ifndef WEFT_CLI_CLI_H
 #define WEFT_CLI_CLI_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -14,18 +16,22 @@
 #include "control/device.h"
 
 struct weft_cli {
-	const char *program; /* "weft", or as wg: argv[0] */
+	const char *program; /* "weft", as wg: argv[0], or "wg-quick" */
 	bool as_wg;
+	bool as_wg_quick;
 	enum weft_backend backend; /* --backend */
 	bool has_backend;          /* the subcommand has that option */
 };
+
+/* Whose subcommand it is, beside weft's. */
+enum weft_cli_owner { WEFT_CLI_WG, WEFT_CLI_WG_QUICK, WEFT_CLI_WEFT };
 
 struct weft_cli_command {
 	const char *name;
 	const char *help;                                              /* one line */
 	int (*run)(const struct weft_cli *cli, int argc, char **argv); /* argv[0]: the subcommand */
-	bool weft_only;                                                /* wg does not list it */
-	bool has_backend;                                              /* it talks to interfaces */
+	enum weft_cli_owner owner;
+	bool has_backend; /* it talks to interfaces */
 };
 
 extern const struct weft_cli_command weft_cli_commands[]; /* ends with a NULL name */
@@ -36,6 +42,7 @@ int weft_cli_set(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_setconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_addconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);
@@ -91,6 +98,14 @@ bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft
  */
 bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
 			  struct weft_ini_result *ret);
+
+/*
+ * Reads the file that wg-quick(8) takes `what` for: /etc/wireguard/NAME.conf, or a path that ends
+ * in a name and ".conf". Warns if everybody may get at it. `ret_path` is where it really is. False:
+ * what is wrong was printed. `ret_text` is to be cleared by the caller either way.
+ */
+bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, char ret_path[PATH_MAX],
+			 struct weft_text *ret_text);
 
 /*
  * Resolves every name into its peer's endpoint, trying again as WG_ENDPOINT_RESOLUTION_RETRIES

@@ -8,7 +8,7 @@ void weft_cli_print_help(const struct weft_cli *cli, FILE *out)
 {
 	fprintf(out, "Usage: %s <cmd> [<args>]\n\nAvailable subcommands:\n", cli->program);
 	for (const struct weft_cli_command *c = weft_cli_commands; c->name; c++)
-		if (!cli->as_wg || !c->weft_only)
+		if (!cli->as_wg || c->owner == WEFT_CLI_WG)
 			fprintf(out, "  %s: %s\n", c->name, c->help);
 	fprintf(out, "You may pass `--help' to any of these subcommands to view usage.\n");
 }

@@ -5,35 +5,42 @@
 #include "cli/cli.h"
 
 const struct weft_cli_command weft_cli_commands[] = {
-	{"show", "Shows the current configuration and device information", weft_cli_show, false,
-	 true},
+	{"show", "Shows the current configuration and device information", weft_cli_show,
+	 WEFT_CLI_WG, true},
 	{"showconf",
 	 "Shows the current configuration of a given WireGuard interface, for use with `setconf'",
-	 weft_cli_showconf, false, true},
+	 weft_cli_showconf, WEFT_CLI_WG, true},
 	{"set", "Change the current configuration, add peers, remove peers, or change peers",
-	 weft_cli_set, false, true},
+	 weft_cli_set, WEFT_CLI_WG, true},
 	{"setconf", "Applies a configuration file to a WireGuard interface", weft_cli_setconf,
-	 false, true},
+	 WEFT_CLI_WG, true},
 	{"addconf", "Appends a configuration file to a WireGuard interface", weft_cli_addconf,
-	 false, true},
+	 WEFT_CLI_WG, true},
 	{"syncconf", "Synchronizes a configuration file to a WireGuard interface",
-	 weft_cli_syncconf, false, true},
-	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey, false,
-	 false},
-	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk, false,
-	 false},
+	 weft_cli_syncconf, WEFT_CLI_WG, true},
+	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
+	 WEFT_CLI_WG_QUICK, false},
+	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
+	 WEFT_CLI_WG, false},
+	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk,
+	 WEFT_CLI_WG, false},
 	{"pubkey", "Reads a private key from stdin and writes a public key to stdout",
-	 weft_cli_pubkey, false, false},
-	{"help", "Shows this list", weft_cli_help, true, false},
-	{"version", "Shows the version", weft_cli_version, true, false},
-	{NULL, NULL, NULL, false, false},
+	 weft_cli_pubkey, WEFT_CLI_WG, false},
+	{"help", "Shows this list", weft_cli_help, WEFT_CLI_WEFT, false},
+	{"version", "Shows the version", weft_cli_version, WEFT_CLI_WEFT, false},
+	{NULL, NULL, NULL, WEFT_CLI_WEFT, false},
 };
 
-static const struct weft_cli_command *find(const char *name)
+static const struct weft_cli_command *find(const struct weft_cli *cli, const char *name)
 {
-	for (const struct weft_cli_command *c = weft_cli_commands; c->name; c++)
+	for (const struct weft_cli_command *c = weft_cli_commands; c->name; c++) {
+		bool quick = c->owner == WEFT_CLI_WG_QUICK;
+
+		if ((cli->as_wg && quick) || (cli->as_wg_quick && !quick))
+			continue;
 		if (strcmp(c->name, name) == 0)
 			return c;
+	}
 	return NULL;
 }
 
@@ -57,6 +64,19 @@ static int unknown(const struct weft_cli *cli, const char *name)
 	else
 		weft_cli_error(cli, "\"%s\" is not a subcommand (`weft help` lists them)", name);
 	return 1;
+}
+
+/* wg-quick takes a subcommand and one word, and asked for its usage says it on stderr. */
+static int wg_quick(const struct weft_cli *cli, int argc, char **argv)
+{
+	bool asked = argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
+				   strcmp(argv[1], "help") == 0);
+	const struct weft_cli_command *command = argc == 3 ? find(cli, argv[1]) : NULL;
+
+	if (command)
+		return command->run(cli, argc - 1, argv + 1);
+	fprintf(stderr, "Usage: %s strip [ CONFIG_FILE | INTERFACE ]\n", cli->program);
+	return asked ? 0 : 1;
 }
 
 /* What was printed counts only once it has arrived. */
@@ -109,6 +129,10 @@ int main(int argc, char **argv)
 	if (argc > 0 && strcmp(slash ? slash + 1 : argv[0], "wg") == 0) {
 		cli.program = argv[0]; /* wg names itself as it was called */
 		cli.as_wg = true;
+	} else if (argc > 0 && strcmp(slash ? slash + 1 : argv[0], "wg-quick") == 0) {
+		cli.program = "wg-quick";
+		cli.as_wg_quick = true;
+		return finish(&cli, wg_quick(&cli, argc, argv));
 	}
 	if (argc < 2)
 		return finish(&cli, weft_cli_show(&cli, 1, only_show));
@@ -116,7 +140,7 @@ int main(int argc, char **argv)
 		return finish(&cli, weft_cli_help(&cli, argc - 1, argv + 1));
 	if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0)
 		return finish(&cli, weft_cli_version(&cli, argc - 1, argv + 1));
-	command = find(argv[1]);
+	command = find(&cli, argv[1]);
 	if (!command)
 		return unknown(&cli, argv[1]);
 	argc--;

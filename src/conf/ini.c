@@ -3,7 +3,7 @@
  * The reader of WireGuard's configuration file. White space counts nowhere, "#" starts a comment
  * anywhere, keys and sections are known in any case: wg(8), CONFIGURATION FILE FORMAT.
  */
-#include "conf/ini.h"
+#include "conf/ini_read.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,14 +17,29 @@ enum section { NO_SECTION, IN_INTERFACE, IN_PEER };
 static const char *const interface_keys[] = {"ListenPort", "FwMark", "PrivateKey", "Relay", NULL};
 static const char *const peer_keys[] = {"PublicKey", "PresharedKey",        "AllowedIPs",
 					"Endpoint",  "PersistentKeepalive", NULL};
-static const char *const quick_keys[] = {"Address", "DNS",     "MTU",      "Table",      "PreUp",
-					 "PostUp",  "PreDown", "PostDown", "SaveConfig", NULL};
+/* [Interface] where wg-quick reads it */
+static const char *const all_interface_keys[] = {
+	"ListenPort", "FwMark", "PrivateKey", "Relay",   "Address",  "DNS",        "MTU",
+	"Table",      "PreUp",  "PostUp",     "PreDown", "PostDown", "SaveConfig", NULL};
+const char *const weft_ini_quick_keys[] = {
+	[WEFT_INI_ADDRESS] = "Address",
+	[WEFT_INI_DNS] = "DNS",
+	[WEFT_INI_MTU] = "MTU",
+	[WEFT_INI_TABLE] = "Table",
+	[WEFT_INI_PRE_UP] = "PreUp",
+	[WEFT_INI_POST_UP] = "PostUp",
+	[WEFT_INI_PRE_DOWN] = "PreDown",
+	[WEFT_INI_POST_DOWN] = "PostDown",
+	[WEFT_INI_SAVE_CONFIG] = "SaveConfig",
+	NULL,
+};
 
 struct reader {
 	struct weft_ini_result *ret;
 	struct weft_diag *diag;
 	weft_conf_host_bits host_bits;
 	void *ctx;
+	const struct weft_ini_first *first; /* may be NULL */
 	enum section section;
 	unsigned line;
 	unsigned peer_line; /* of the [Peer] that the lines belong to */
@@ -35,7 +50,7 @@ struct reader {
 	size_t len;
 };
 
-static bool is_space(char c)
+bool weft_ini_is_space(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -45,7 +60,7 @@ static char lower(char c)
 	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-static bool same(const char *text, size_t len, const char *word)
+bool weft_ini_same(const char *text, size_t len, const char *word)
 {
 	size_t i = 0;
 
@@ -55,13 +70,28 @@ static bool same(const char *text, size_t len, const char *word)
 	return i == len && !word[i];
 }
 
-/* The entry of a list, or NULL. */
-static const char *find(const char *text, size_t len, const char *const *list)
+const char *const *weft_ini_find(const char *text, size_t len, const char *const *list)
 {
 	for (; *list; list++)
-		if (same(text, len, *list))
-			return *list;
+		if (weft_ini_same(text, len, *list))
+			return list;
 	return NULL;
+}
+
+bool weft_ini_next_line(const char **text, size_t *len, const char **ret_line, size_t *ret_len)
+{
+	const char *nl;
+	size_t n;
+
+	if (!*len)
+		return false;
+	nl = memchr(*text, '\n', *len);
+	n = nl ? (size_t)(nl - *text) : *len;
+	*ret_line = *text;
+	*ret_len = n;
+	*text += nl ? n + 1 : n;
+	*len -= nl ? n + 1 : n;
+	return true;
 }
 
 /* Where byte `at` of the bare line stands in the file's line, from 1. */
@@ -70,7 +100,7 @@ static unsigned column(const struct reader *r, size_t at)
 	size_t i = 0;
 
 	for (; i < r->raw_len; i++) {
-		if (is_space(r->raw[i]))
+		if (weft_ini_is_space(r->raw[i]))
 			continue;
 		if (!at--)
 			break;
@@ -78,8 +108,7 @@ static unsigned column(const struct reader *r, size_t at)
 	return (unsigned)i + 1;
 }
 
-/* Shown in errors: cut, so that a line of megabytes does not drown the rest. */
-static int shown(size_t len)
+int weft_ini_shown(size_t len)
 {
 	return len > 100 ? 100 : (int)len;
 }
@@ -104,7 +133,7 @@ static int bad_value(struct reader *r, enum weft_fault_kind kind, const char *ke
 			      weft_fault_expected(kind), len);
 	else
 		weft_diag_set(r->diag, r->line, col, "%s: expected %s, found \"%.*s\"", key,
-			      weft_fault_expected(kind), shown(len), text);
+			      weft_fault_expected(kind), weft_ini_shown(len), text);
 	if (len || text != r->c + r->len)
 		weft_fault_set(&r->ret->fault, kind, text, len);
 	else /* wg takes a key without a value for no key at all */
@@ -112,40 +141,57 @@ static int bad_value(struct reader *r, enum weft_fault_kind kind, const char *ke
 	return WEFT_E_PARSE;
 }
 
+/* A key of wg-quick's is here, among WireGuard's own. */
+static void hint_quick_key(struct reader *r)
+{
+	if (!r->first)
+		weft_diag_hint(r->diag,
+			       "that key is for wg-quick: give the output of `weft strip`");
+	else
+		weft_diag_hint(r->diag, "wg-quick sees it only under a line \"[Interface]\", and "
+					"neither may have white space inside");
+}
+
 /* Section and key were no help: say what would have been. */
+static void hint_known_key(struct reader *r, size_t key_len)
+{
+	const char *const *own = r->first ? all_interface_keys : interface_keys;
+	const char *const *known = r->section == IN_PEER ? peer_keys : own;
+	const char *const *other = r->section == IN_PEER ? own : peer_keys;
+	const char *const *found = weft_ini_find(r->c, key_len, other);
+	const char *near = weft_diag_nearest(r->c, key_len, known);
+
+	if (found)
+		weft_diag_hint(r->diag, "%s belongs to %s", *found,
+			       r->section == IN_PEER ? "[Interface]" : "[Peer]");
+	else if (near)
+		weft_diag_hint(r->diag, "did you mean %s?", near);
+	else if (r->section == IN_PEER)
+		weft_diag_hint(r->diag, "it has PublicKey, PresharedKey, AllowedIPs, Endpoint, "
+					"PersistentKeepalive");
+	else
+		weft_diag_hint(r->diag, "it has PrivateKey, ListenPort, FwMark, Relay%s",
+			       r->first ? ", Address, DNS, MTU, Table, PreUp, PostUp, PreDown, "
+					  "PostDown, SaveConfig"
+					: "");
+}
+
 static int unknown_key(struct reader *r, size_t key_len)
 {
-	const char *const *known = r->section == IN_PEER ? peer_keys : interface_keys;
-	const char *const *other = r->section == IN_PEER ? interface_keys : peer_keys;
-	const char *name = r->section == IN_PEER ? "[Peer]" : "[Interface]";
-	const char *near;
+	bool quick = weft_ini_find(r->c, key_len, weft_ini_quick_keys) != NULL;
 
 	if (r->section == NO_SECTION)
 		weft_diag_set(r->diag, r->line, column(r, 0),
 			      "\"%.*s\" stands before any section: expected [Interface] or [Peer]",
-			      shown(key_len), r->c);
+			      weft_ini_shown(key_len), r->c);
 	else
-		weft_diag_set(r->diag, r->line, column(r, 0), "%s has no key \"%.*s\"", name,
-			      shown(key_len), r->c);
-	if (find(r->c, key_len, quick_keys)) {
-		weft_diag_hint(r->diag,
-			       "that key is for wg-quick: give the output of `wg-quick strip`");
-	} else if (r->section != NO_SECTION) {
-		near = find(r->c, key_len, other);
-		if (near) {
-			weft_diag_hint(r->diag, "%s belongs to %s", near,
-				       r->section == IN_PEER ? "[Interface]" : "[Peer]");
-			return bad_line(r);
-		}
-		near = weft_diag_nearest(r->c, key_len, known);
-		if (near)
-			weft_diag_hint(r->diag, "did you mean %s?", near);
-		else if (r->section == IN_PEER)
-			weft_diag_hint(r->diag, "it has PublicKey, PresharedKey, AllowedIPs, "
-						"Endpoint, PersistentKeepalive");
-		else
-			weft_diag_hint(r->diag, "it has PrivateKey, ListenPort, FwMark, Relay");
-	}
+		weft_diag_set(r->diag, r->line, column(r, 0), "%s has no key \"%.*s\"",
+			      r->section == IN_PEER ? "[Peer]" : "[Interface]",
+			      weft_ini_shown(key_len), r->c);
+	if (quick && !(r->first && r->section == IN_PEER))
+		hint_quick_key(r);
+	else if (r->section != NO_SECTION)
+		hint_known_key(r, key_len);
 	return bad_line(r);
 }
 
@@ -221,52 +267,52 @@ static int read_endpoint(struct reader *r, const char *text, size_t len)
 static int interface_line(struct reader *r, size_t key_len, const char *text, size_t len)
 {
 	struct weft_conf_device *dev = &r->ret->dev;
-	const char *key = find(r->c, key_len, interface_keys);
+	const char *const *key = weft_ini_find(r->c, key_len, interface_keys);
 	enum weft_fault_kind kind;
 	int rc;
 
 	if (!key)
 		return unknown_key(r, key_len);
-	if (key == interface_keys[0]) {
+	if (key == &interface_keys[0]) {
 		kind = weft_value_port(text, len, &dev->listen_port);
 		dev->has |= WEFT_DEVICE_HAS_LISTEN_PORT;
-	} else if (key == interface_keys[1]) {
+	} else if (key == &interface_keys[1]) {
 		kind = weft_value_fwmark(text, len, &dev->fwmark);
 		dev->has |= WEFT_DEVICE_HAS_FWMARK;
-	} else if (key == interface_keys[3]) {
+	} else if (key == &interface_keys[3]) {
 		kind = weft_value_relay(text, len, &dev->relay);
 		dev->has |= WEFT_DEVICE_HAS_RELAY;
 	} else {
-		rc = read_key(r, key, text, len, dev->private_key.b, true);
+		rc = read_key(r, *key, text, len, dev->private_key.b, true);
 		dev->has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
 		return rc;
 	}
-	return kind == WEFT_FAULT_NONE ? 0 : bad_value(r, kind, key, text, len);
+	return kind == WEFT_FAULT_NONE ? 0 : bad_value(r, kind, *key, text, len);
 }
 
 static int peer_line(struct reader *r, size_t key_len, const char *text, size_t len)
 {
 	struct weft_conf_peer *peer = last_peer(r);
-	const char *key = find(r->c, key_len, peer_keys);
+	const char *const *key = weft_ini_find(r->c, key_len, peer_keys);
 	enum weft_fault_kind kind;
 
 	if (!key)
 		return unknown_key(r, key_len);
-	if (key == peer_keys[0]) {
+	if (key == &peer_keys[0]) {
 		r->peer_has_key = true;
-		return read_key(r, key, text, len, peer->public_key, false);
+		return read_key(r, *key, text, len, peer->public_key, false);
 	}
-	if (key == peer_keys[1]) {
+	if (key == &peer_keys[1]) {
 		peer->has |= WEFT_PEER_HAS_PSK;
-		return read_key(r, key, text, len, peer->psk.b, true);
+		return read_key(r, *key, text, len, peer->psk.b, true);
 	}
-	if (key == peer_keys[2])
+	if (key == &peer_keys[2])
 		return read_allowed_ips(r, text, len);
-	if (key == peer_keys[3])
+	if (key == &peer_keys[3])
 		return read_endpoint(r, text, len);
 	kind = weft_value_keepalive(text, len, &peer->keepalive_s);
 	peer->has |= WEFT_PEER_HAS_KEEPALIVE;
-	return kind == WEFT_FAULT_NONE ? 0 : bad_value(r, kind, key, text, len);
+	return kind == WEFT_FAULT_NONE ? 0 : bad_value(r, kind, *key, text, len);
 }
 
 /* The peer that ends here must have had a public key. */
@@ -284,15 +330,15 @@ static int section_line(struct reader *r)
 	struct weft_conf_peer *peer;
 	int rc;
 
-	if (same(r->c, r->len, "[Interface]")) {
+	if (weft_ini_same(r->c, r->len, "[Interface]")) {
 		rc = end_peer(r);
 		r->section = IN_INTERFACE;
 		return rc;
 	}
-	if (!same(r->c, r->len, "[Peer]")) {
+	if (!weft_ini_same(r->c, r->len, "[Peer]")) {
 		weft_diag_set(r->diag, r->line, column(r, 0),
 			      "\"%.*s\" is no section: expected [Interface] or [Peer]",
-			      shown(r->len), r->c);
+			      weft_ini_shown(r->len), r->c);
 		return bad_line(r);
 	}
 	rc = end_peer(r);
@@ -320,8 +366,8 @@ static int one_line(struct reader *r)
 	eq = memchr(r->c, '=', r->len);
 	if (!eq) {
 		weft_diag_set(r->diag, r->line, column(r, 0),
-			      "expected Key = value or a [Section], found \"%.*s\"", shown(r->len),
-			      r->c);
+			      "expected Key = value or a [Section], found \"%.*s\"",
+			      weft_ini_shown(r->len), r->c);
 		return bad_line(r);
 	}
 	key_len = (size_t)(eq - r->c);
@@ -341,7 +387,7 @@ static int bare(struct reader *r)
 			weft_diag_set(r->diag, r->line, (unsigned)i + 1, "a NUL byte in the text");
 			return bad_line(r);
 		}
-		if (!is_space(r->raw[i]))
+		if (!weft_ini_is_space(r->raw[i]))
 			r->c[r->len++] = r->raw[i];
 	}
 	return 0;
@@ -349,23 +395,31 @@ static int bare(struct reader *r)
 
 static size_t longest_line(const char *text, size_t len)
 {
-	size_t longest = 0;
+	const char *line;
+	size_t longest = 0, n;
 
-	while (len) {
-		const char *nl = memchr(text, '\n', len);
-		size_t n = nl ? (size_t)(nl - text) : len;
-
+	while (weft_ini_next_line(&text, &len, &line, &n))
 		longest = n > longest ? n : longest;
-		text += nl ? n + 1 : n;
-		len -= nl ? n + 1 : n;
-	}
 	return longest;
 }
 
-int weft_ini_parse(const char *text, size_t len, struct weft_ini_result *ret,
-		   weft_conf_host_bits host_bits, void *ctx, struct weft_diag *diag)
+/* The line goes to whoever comes first, then here. */
+static int either_line(struct reader *r)
 {
-	struct reader r = {.ret = ret, .diag = diag, .host_bits = host_bits, .ctx = ctx};
+	int rc = r->first ? r->first->line(r->first->ctx, r->line, r->raw, r->raw_len) : 0;
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	rc = bare(r);
+	return rc ? rc : one_line(r);
+}
+
+int weft_ini_read(const char *text, size_t len, struct weft_ini_result *ret,
+		  weft_conf_host_bits host_bits, void *ctx, const struct weft_ini_first *first,
+		  struct weft_diag *diag)
+{
+	struct reader r = {
+		.ret = ret, .diag = diag, .host_bits = host_bits, .ctx = ctx, .first = first};
 	size_t longest;
 	int rc = 0;
 
@@ -375,24 +429,21 @@ int weft_ini_parse(const char *text, size_t len, struct weft_ini_result *ret,
 	r.c = malloc(longest + 1);
 	if (!r.c)
 		return -ENOMEM;
-	while (!rc && len) {
-		const char *nl = memchr(text, '\n', len);
-		size_t n = nl ? (size_t)(nl - text) : len;
-
+	while (!rc && weft_ini_next_line(&text, &len, &r.raw, &r.raw_len)) {
 		r.line++;
-		r.raw = text;
-		r.raw_len = n;
-		rc = bare(&r);
-		if (!rc)
-			rc = one_line(&r);
-		text += nl ? n + 1 : n;
-		len -= nl ? n + 1 : n;
+		rc = either_line(&r);
 	}
 	if (!rc)
 		rc = end_peer(&r);
 	weft_wipe(r.c, longest + 1); /* a private key went through it */
 	free(r.c);
 	return rc;
+}
+
+int weft_ini_parse(const char *text, size_t len, struct weft_ini_result *ret,
+		   weft_conf_host_bits host_bits, void *ctx, struct weft_diag *diag)
+{
+	return weft_ini_read(text, len, ret, host_bits, ctx, NULL, diag);
 }
 
 void weft_ini_result_clear(struct weft_ini_result *r)

@@ -38,6 +38,7 @@ static const struct {
 				      "Unable to find port of endpoint: `%s'", true},
 	[WEFT_FAULT_NO_PUBLIC_KEY] = {"a PublicKey in every [Peer]",
 				      "A peer is missing a public key", false},
+	[WEFT_FAULT_BOOLEAN] = {"\"true\" or \"false\"", "`%s' is neither true nor false", true},
 };
 
 void weft_fault_set(struct weft_fault *fault, enum weft_fault_kind kind, const char *found,

@@ -24,6 +24,7 @@ enum weft_fault_kind {
 	WEFT_FAULT_ENDPOINT_BRACE, /* "[" without "]" */
 	WEFT_FAULT_ENDPOINT_PORT,  /* no port */
 	WEFT_FAULT_NO_PUBLIC_KEY,  /* a peer without one */
+	WEFT_FAULT_BOOLEAN,        /* wg-quick's: neither true nor false */
 };
 
 /* What was wrong, and the text that was found, cut to fit; empty if it may be a secret. */

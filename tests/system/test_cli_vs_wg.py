@@ -503,7 +503,7 @@ def test_bad_key_on_line_7(tools):
     assert err == (f'weft: {path}:7:1: [Peer] has no key "AllowdIPs" '
                    "(did you mean AllowedIPs?)\n")
     err = tools.weft("setconf", "f1", tools.file("quick", BAD["wg-quick"]))[2]
-    assert "wg-quick strip" in err
+    assert "weft strip" in err
 
 
 def test_secrets_are_not_repeated(tools):

@@ -33,7 +33,7 @@ static const struct bad_case bad_cases[] = {
 	{"[Interface]\nListenPort=1\n# x\nFwMark=1\n\n[Peer]\n  AllowdIPs = ::/0\n", 7, 3,
 	 "[Peer] has no key \"AllowdIPs\"", "did you mean AllowedIPs?",
 	 "Line unrecognized: `AllowdIPs=::/0'"},
-	{"[Interface]\nAddress = 10.0.0.1/24\n", 2, 1, "no key", "wg-quick strip",
+	{"[Interface]\nAddress = 10.0.0.1/24\n", 2, 1, "no key", "weft strip",
 	 "Line unrecognized: `Address=10.0.0.1/24'"},
 	{"[Interface]\nPublicKey=" K1 "\n", 2, 1, "no key", "PublicKey belongs to [Peer]",
 	 "Line unrecognized: `PublicKey=" K1 "'"},

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the readers of WireGuard's file and of wg-quick's share. Inside src/conf only.
+ */
+#ifndef WEFT_CONF_INI_READ_H
+#define WEFT_CONF_INI_READ_H
+
+#include "conf/ini.h"
+
+/* The keys of [Interface] that wg-quick(8) adds, in the order of enum weft_ini_quick_key. */
+extern const char *const weft_ini_quick_keys[]; /* ends with NULL */
+
+enum weft_ini_quick_key {
+	WEFT_INI_ADDRESS,
+	WEFT_INI_DNS,
+	WEFT_INI_MTU,
+	WEFT_INI_TABLE,
+	WEFT_INI_PRE_UP,
+	WEFT_INI_POST_UP,
+	WEFT_INI_PRE_DOWN,
+	WEFT_INI_POST_DOWN,
+	WEFT_INI_SAVE_CONFIG,
+};
+
+/* White space as C's isspace has it, whatever the locale. */
+bool weft_ini_is_space(char c);
+
+/* True if the text is the word, in any case. */
+bool weft_ini_same(const char *text, size_t len, const char *word);
+
+/* The entry of a NULL-terminated list that is the text, in any case; NULL if none is. */
+const char *const *weft_ini_find(const char *text, size_t len, const char *const *list);
+
+/* Takes a line, without its newline, off the text. False at the end of it. */
+bool weft_ini_next_line(const char **text, size_t *len, const char **ret_line, size_t *ret_len);
+
+/* How much of a text is shown in an error: so that a line of megabytes does not drown the rest. */
+int weft_ini_shown(size_t len);
+
+/* Whoever sees each line before WireGuard's reader does. */
+struct weft_ini_first {
+	/*
+	 * The line as it stands in the file. 1: it was taken, 0: it is for WireGuard, or a
+	 * negative code, which ends the reading.
+	 */
+	int (*line)(void *ctx, unsigned number, const char *raw, size_t len);
+	void *ctx;
+};
+
+/*
+ * weft_ini_parse with `first` in front of it, unless that is NULL: then wg-quick's keys are known,
+ * and one that arrives nevertheless stands where wg-quick does not see it.
+ */
+WEFT_MUST_CHECK int weft_ini_read(const char *text, size_t len, struct weft_ini_result *ret,
+				  weft_conf_host_bits host_bits, void *ctx,
+				  const struct weft_ini_first *first, struct weft_diag *diag);
+
+#endif

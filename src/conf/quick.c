@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reader of wg-quick's file: it takes its own lines and leaves the others to WireGuard's
+ * reader. wg-quick(8), CONFIGURATION; where that is silent, as Debian's 1.0.20210914 behaves, but
+ * that a hook keeps its "#", as later releases let it.
+ */
+#include "conf/quick.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/ini_read.h"
+
+#define MTU_MIN 68 /* RFC 791 */
+#define MTU_MAX 65535
+
+/* A line that is wg-quick's own. */
+struct line {
+	enum weft_ini_quick_key key;
+	const char *at;    /* where the key begins */
+	const char *value; /* NULL: there is no "=" */
+	size_t len;        /* without comment, without white space around it */
+	size_t hook_len;   /* with what looks like a comment */
+};
+
+struct reader {
+	struct weft_quick *ret;
+	struct weft_diag *diag;
+	struct weft_fault *fault;
+	bool in_interface;
+	unsigned number;
+	const char *raw;
+	struct line line;
+};
+
+static void trim_end(const char *text, size_t *len)
+{
+	while (*len && weft_ini_is_space(text[*len - 1]))
+		(*len)--;
+}
+
+static void trim_start(const char **text, size_t *len)
+{
+	while (*len && weft_ini_is_space(**text)) {
+		(*text)++;
+		(*len)--;
+	}
+}
+
+/* True if the line is wg-quick's own: then r->line is set. Keeps account of sections. */
+static bool look(struct reader *r, const char *raw, size_t len)
+{
+	const char *hash = len ? memchr(raw, '#', len) : NULL;
+	const char *key = raw, *eq, *const * known;
+	size_t bare = hash ? (size_t)(hash - raw) : len, key_len;
+
+	eq = bare ? memchr(raw, '=', bare) : NULL;
+	key_len = eq ? (size_t)(eq - raw) : bare;
+	trim_start(&key, &key_len);
+	trim_end(key, &key_len);
+	if (key_len && key[0] == '[')
+		r->in_interface = weft_ini_same(key, key_len, "[Interface]");
+	known = r->in_interface ? weft_ini_find(key, key_len, weft_ini_quick_keys) : NULL;
+	if (!known)
+		return false;
+	r->line = (struct line){.key = (enum weft_ini_quick_key)(known - weft_ini_quick_keys),
+				.at = key};
+	if (eq) {
+		r->line.value = eq + 1;
+		r->line.hook_len = len - (size_t)(eq + 1 - raw);
+		trim_start(&r->line.value, &r->line.hook_len);
+		trim_end(r->line.value, &r->line.hook_len);
+		r->line.len = (size_t)(raw + bare - r->line.value);
+		trim_end(r->line.value, &r->line.len);
+	}
+	return true;
+}
+
+static const char *key_name(const struct reader *r)
+{
+	return weft_ini_quick_keys[r->line.key];
+}
+
+static unsigned column(const struct reader *r, const char *at)
+{
+	return (unsigned)(at - r->raw) + 1;
+}
+
+/* A value, or a part of one, that will not do. */
+static int bad(struct reader *r, const char *expected, const char *text, size_t len)
+{
+	if (len)
+		weft_diag_set(r->diag, r->number, column(r, text),
+			      "%s: expected %s, found \"%.*s\"", key_name(r), expected,
+			      weft_ini_shown(len), text);
+	else
+		weft_diag_set(r->diag, r->number, column(r, text), "%s has no value: expected %s",
+			      key_name(r), expected);
+	return WEFT_E_PARSE;
+}
+
+static int too_many(struct reader *r)
+{
+	weft_diag_set(r->diag, r->number, column(r, r->line.at), "more than %d entries of %s",
+		      WEFT_QUICK_MAX_ENTRIES, key_name(r));
+	return WEFT_E_PARSE;
+}
+
+static int add_text(struct reader *r, struct weft_quick_texts *texts, const char *text, size_t len)
+{
+	char *copy;
+
+	if (texts->n == WEFT_QUICK_MAX_ENTRIES)
+		return too_many(r);
+	if (texts->n == texts->cap) {
+		size_t cap = texts->cap ? texts->cap * 2 : 4;
+		char **v = realloc(texts->v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		texts->v = v;
+		texts->cap = cap;
+	}
+	copy = malloc(len + 1);
+	if (!copy)
+		return -ENOMEM;
+	if (len)
+		memcpy(copy, text, len);
+	copy[len] = '\0';
+	texts->v[texts->n++] = copy;
+	return 0;
+}
+
+static int add_address(struct reader *r, const char *text, size_t len)
+{
+	struct weft_quick *q = r->ret;
+	enum weft_fault_kind kind;
+	struct weft_prefix p;
+
+	kind = weft_value_prefix(text, len, &p);
+	if (kind != WEFT_FAULT_NONE)
+		return bad(r, weft_fault_expected(kind), text, len);
+	if (q->n_addresses == WEFT_QUICK_MAX_ENTRIES)
+		return too_many(r);
+	if (q->n_addresses == q->cap_addresses) {
+		size_t cap = q->cap_addresses ? q->cap_addresses * 2 : 4;
+		struct weft_prefix *v = realloc(q->addresses, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		q->addresses = v;
+		q->cap_addresses = cap;
+	}
+	q->addresses[q->n_addresses++] = p;
+	return 0;
+}
+
+/* The address in front of a zone, as in "fe80::1%eth0". */
+static size_t without_zone(const char *text, size_t len)
+{
+	const char *percent = memchr(text, '%', len);
+
+	return percent ? (size_t)(percent - text) : len;
+}
+
+/* Digits and dots, or a colon in it: a server. Else a domain. */
+static int add_dns(struct reader *r, const char *text, size_t len)
+{
+	bool number = true, colon = memchr(text, ':', len) != NULL;
+	struct weft_ip ip;
+
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)text[i] < ' ' || text[i] == 127) {
+			weft_diag_set(r->diag, r->number, column(r, &text[i]),
+				      "DNS: a control character");
+			return WEFT_E_PARSE;
+		}
+		number = number && (text[i] == '.' || (text[i] >= '0' && text[i] <= '9'));
+	}
+	if (!number && !colon)
+		return add_text(r, &r->ret->dns_search, text, len);
+	if (weft_ip_parse(text, number ? len : without_zone(text, len), &ip))
+		return bad(r, "an IPv4 or IPv6 address, or a search domain", text, len);
+	return add_text(r, &r->ret->dns_servers, text, len);
+}
+
+/* Each of a list's words; commas and white space separate them, however many. */
+static int each_word(struct reader *r, int (*add)(struct reader *, const char *, size_t))
+{
+	const char *p = r->line.value, *end = p + r->line.len;
+	int rc = 0;
+
+	while (!rc && p < end) {
+		const char *word = p;
+
+		while (p < end && *p != ',' && !weft_ini_is_space(*p))
+			p++;
+		if (p > word)
+			rc = add(r, word, (size_t)(p - word));
+		else
+			p++;
+	}
+	return rc;
+}
+
+/* Decimal digits alone. */
+static bool number(const char *text, size_t len, uint32_t max, uint32_t *ret)
+{
+	uint64_t v = 0;
+
+	if (!len)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		v = v * 10 + (uint64_t)(text[i] - '0');
+		if (v > max)
+			return false;
+	}
+	*ret = (uint32_t)v;
+	return true;
+}
+
+static int read_mtu(struct reader *r)
+{
+	const struct line *l = &r->line;
+	uint32_t mtu = 0;
+
+	if (l->len && (!number(l->value, l->len, MTU_MAX, &mtu) || mtu < MTU_MIN))
+		return bad(r, "a number of bytes from 68 to 65535", l->value, l->len);
+	r->ret->mtu = mtu;
+	return 0;
+}
+
+static bool is_table_name(const char *text, size_t len)
+{
+	if (len >= WEFT_QUICK_TABLE_NAME_LEN || (text[0] >= '0' && text[0] <= '9'))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!weft_quick_is_name(&text[i], 1))
+			return false;
+	return true;
+}
+
+/* Unlike keys, the words are known in lower case alone: "Off" would be a table's name. */
+static int read_table(struct reader *r)
+{
+	static const char expected[] = "\"off\", \"auto\", or a table's number or name";
+	static const char *const words[] = {"off", "auto", NULL};
+	const struct line *l = &r->line;
+	const char *const *word = weft_ini_find(l->value, l->len, words);
+	struct weft_quick *q = r->ret;
+	uint32_t table;
+
+	q->table_number = 0;
+	memset(q->table_name, 0, sizeof(q->table_name));
+	if (word && memcmp(l->value, *word, l->len) != 0) {
+		(void)bad(r, expected, l->value, l->len);
+		weft_diag_hint(r->diag, "it is written %s", *word);
+		return WEFT_E_PARSE;
+	}
+	if (word || !l->len) {
+		q->table = word == &words[0] ? WEFT_QUICK_TABLE_OFF : WEFT_QUICK_TABLE_AUTO;
+	} else if (number(l->value, l->len, UINT32_MAX, &table)) {
+		q->table = WEFT_QUICK_TABLE_NUMBER;
+		q->table_number = table;
+	} else if (is_table_name(l->value, l->len)) {
+		q->table = WEFT_QUICK_TABLE_NAME;
+		memcpy(q->table_name, l->value, l->len);
+	} else {
+		return bad(r, expected, l->value, l->len);
+	}
+	return 0;
+}
+
+static int read_save_config(struct reader *r, bool *ret_save)
+{
+	static const char *const words[] = {"true", "false", NULL};
+	const struct line *l = &r->line;
+	/* wg-quick takes a line without "=" for its own value */
+	const char *text = l->value ? l->value : l->at;
+	size_t len = l->value ? l->len : strlen(key_name(r));
+	const char *const *word = weft_ini_find(text, len, words);
+
+	if (!word) {
+		weft_fault_set(r->fault, WEFT_FAULT_BOOLEAN, text, len);
+		return bad(r, weft_fault_expected(WEFT_FAULT_BOOLEAN), text, len);
+	}
+	*ret_save = word == &words[0];
+	return 0;
+}
+
+static int read_line(struct reader *r)
+{
+	const struct line *l = &r->line;
+
+	switch (l->key) {
+	case WEFT_INI_ADDRESS:
+		return each_word(r, add_address);
+	case WEFT_INI_DNS:
+		return each_word(r, add_dns);
+	case WEFT_INI_MTU:
+		return read_mtu(r);
+	case WEFT_INI_TABLE:
+		return read_table(r);
+	case WEFT_INI_PRE_UP:
+		return add_text(r, &r->ret->pre_up, l->value, l->hook_len);
+	case WEFT_INI_POST_UP:
+		return add_text(r, &r->ret->post_up, l->value, l->hook_len);
+	case WEFT_INI_PRE_DOWN:
+		return add_text(r, &r->ret->pre_down, l->value, l->hook_len);
+	case WEFT_INI_POST_DOWN:
+		return add_text(r, &r->ret->post_down, l->value, l->hook_len);
+	case WEFT_INI_SAVE_CONFIG:
+		break;
+	}
+	return read_save_config(r, &r->ret->save_config);
+}
+
+/* weft_ini_line */
+static int on_line(void *ctx, unsigned number, const char *raw, size_t len)
+{
+	struct reader *r = ctx;
+	const char *nul;
+	int rc;
+
+	r->number = number;
+	r->raw = raw;
+	if (!look(r, raw, len))
+		return 0;
+	nul = memchr(raw, '\0', len);
+	if (nul) {
+		weft_diag_set(r->diag, number, column(r, nul), "a NUL byte in the text");
+		return WEFT_E_PARSE;
+	}
+	if (!r->line.value) {
+		weft_diag_set(r->diag, number, column(r, r->line.at),
+			      "expected %s = value, found no \"=\"", key_name(r));
+		return WEFT_E_PARSE;
+	}
+	rc = read_line(r);
+	return rc ? rc : 1;
+}
+
+int weft_quick_parse(const char *text, size_t len, struct weft_quick *ret,
+		     weft_conf_host_bits host_bits, void *ctx, struct weft_diag *diag)
+{
+	struct reader r = {.ret = ret, .diag = diag};
+	const struct weft_ini_first first = {.line = on_line, .ctx = &r};
+
+	return weft_ini_read(text, len, &ret->wg, host_bits, ctx, &first, diag);
+}
+
+static void clear_texts(struct weft_quick_texts *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		weft_wipe(t->v[i], strlen(t->v[i]));
+		free(t->v[i]);
+	}
+	free(t->v);
+	*t = (struct weft_quick_texts){0};
+}
+
+void weft_quick_clear(struct weft_quick *q)
+{
+	weft_ini_result_clear(&q->wg);
+	free(q->addresses);
+	clear_texts(&q->dns_servers);
+	clear_texts(&q->dns_search);
+	clear_texts(&q->pre_up);
+	clear_texts(&q->post_up);
+	clear_texts(&q->pre_down);
+	clear_texts(&q->post_down);
+	*q = (struct weft_quick){0};
+}
+
+/* Blanks and tabs alone: what bash's read takes away around a line. */
+static void trim_blanks(const char **text, size_t *len)
+{
+	while (*len && (**text == ' ' || **text == '\t')) {
+		(*text)++;
+		(*len)--;
+	}
+	while (*len && ((*text)[*len - 1] == ' ' || (*text)[*len - 1] == '\t'))
+		(*len)--;
+}
+
+/* Appends the text without its NUL bytes, which bash passes over. */
+static int without_nul(struct weft_text *out, const char *text, size_t len)
+{
+	int rc = 0;
+
+	while (!rc && len) {
+		const char *nul = memchr(text, '\0', len);
+		size_t n = nul ? (size_t)(nul - text) : len;
+
+		rc = weft_text_append(out, text, n);
+		text += nul ? n + 1 : n;
+		len -= nul ? n + 1 : n;
+	}
+	return rc;
+}
+
+static int strip(struct reader *r, const char *text, size_t len, struct weft_text *out)
+{
+	size_t n;
+	int rc = 0;
+
+	while (!rc && weft_ini_next_line(&text, &len, &r->raw, &n)) {
+		const char *line = r->raw;
+		bool ended = line[n] == '\n', save;
+
+		r->number++;
+		if (look(r, line, n)) {
+			if (r->line.key == WEFT_INI_SAVE_CONFIG)
+				rc = read_save_config(r, &save);
+			continue;
+		}
+		trim_blanks(&line, &n);
+		if (!n && !ended) /* blanks after the last newline are no line */
+			break;
+		rc = weft_text_append(out, line, n);
+		if (!rc)
+			rc = weft_text_append(out, "\n", 1);
+	}
+	return rc ? rc : weft_text_append(out, "\n", 1);
+}
+
+int weft_quick_strip(const char *text, size_t len, struct weft_text *out,
+		     struct weft_fault *ret_fault, struct weft_diag *diag)
+{
+	struct reader r = {.diag = diag, .fault = ret_fault};
+	struct weft_text bare = {0};
+	int rc;
+
+	if (len > WEFT_INI_MAX_BYTES)
+		return WEFT_E_LIMIT;
+	rc = without_nul(&bare, text, len);
+	if (!rc) /* so that the byte after the last line may be looked at */
+		rc = weft_text_append(&bare, "", 1);
+	if (!rc)
+		rc = strip(&r, bare.p, bare.len - 1, out);
+	weft_text_clear(&bare);
+	return rc;
+}
+
+bool weft_quick_is_name(const char *text, size_t len)
+{
+	if (!len || len >= WEFT_QUICK_NAME_LEN)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      (c && strchr("_=+.-", c))))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wg-quick's configuration file: WireGuard's own, with more keys in [Interface] (wg-quick(8),
+ * CONFIGURATION). Pure: nothing is looked up, and the hooks are not read, let alone run.
+ *
+ * wg-quick is stricter than wg about how its keys are written: no white space inside a key, and
+ * the section's line is "[Interface]", in any case. What it does not take goes to wg, which refuses
+ * it: here that is an error that says so.
+ */
+#ifndef WEFT_CONF_QUICK_H
+#define WEFT_CONF_QUICK_H
+
+#include "conf/ini.h"
+
+#define WEFT_QUICK_MAX_ENTRIES    4096 /* of addresses, of DNS, of each kind of hook */
+#define WEFT_QUICK_NAME_LEN       16   /* bytes with the NUL: an interface's name */
+#define WEFT_QUICK_TABLE_NAME_LEN 32   /* bytes with the NUL */
+
+struct weft_quick_texts {
+	char **v; /* NUL-terminated */
+	size_t n, cap;
+};
+
+/* Where the routes go. */
+enum weft_quick_table {
+	WEFT_QUICK_TABLE_AUTO,   /* main; a default route into one of its own, with rules */
+	WEFT_QUICK_TABLE_OFF,    /* there are none */
+	WEFT_QUICK_TABLE_NUMBER, /* all of them into that one, without rules */
+	WEFT_QUICK_TABLE_NAME,   /* the same, by a name that the host knows */
+};
+
+struct weft_quick {
+	struct weft_ini_result wg;     /* what is WireGuard's own */
+	struct weft_prefix *addresses; /* with their host bits, in the file's order */
+	size_t n_addresses, cap_addresses;
+	struct weft_quick_texts dns_servers; /* addresses as they are written, zones included */
+	struct weft_quick_texts dns_search;  /* domains */
+	uint32_t mtu;                        /* bytes; 0: to be worked out */
+	enum weft_quick_table table;
+	uint32_t table_number;
+	char table_name[WEFT_QUICK_TABLE_NAME_LEN];
+	/* As they stand in the file, "#" and "%i" included; they may hold secrets. */
+	struct weft_quick_texts pre_up, post_up, pre_down, post_down;
+	bool save_config;
+};
+
+/*
+ * Reads a whole file. As wg-quick has it: Address, DNS and hooks add up, of the others the last one
+ * counts, and without a value they are as if not there.
+ * Returns 0, WEFT_E_PARSE (`diag`, may be NULL, says why), WEFT_E_LIMIT or -ENOMEM. `ret` starts
+ * zeroed and is cleared by the caller, also after an error. `host_bits` may be NULL: it is called
+ * for allowed IPs, not for addresses. Any thread.
+ */
+WEFT_MUST_CHECK int weft_quick_parse(const char *text, size_t len, struct weft_quick *ret,
+				     weft_conf_host_bits host_bits, void *ctx,
+				     struct weft_diag *diag);
+void weft_quick_clear(struct weft_quick *q);
+
+/*
+ * Appends what `wg-quick strip` prints: the lines that are not wg-quick's, without the white space
+ * around them, and an empty one. Values are not looked at, but that of SaveConfig, which wg-quick
+ * refuses: then WEFT_E_PARSE, and `diag` and `ret_fault` (each may be NULL) say so. Else 0,
+ * WEFT_E_LIMIT or -ENOMEM. `out` is cleared by the caller. Any thread.
+ */
+WEFT_MUST_CHECK int weft_quick_strip(const char *text, size_t len, struct weft_text *out,
+				     struct weft_fault *ret_fault, struct weft_diag *diag);
+
+/* True if wg-quick takes it for an interface's name: 1 to 15 of [a-zA-Z0-9_=+.-]. Any thread. */
+bool weft_quick_is_name(const char *text, size_t len);
+
+#endif
