@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The two halves of aead_avx512.c: ChaCha20 of up to 32 blocks and Poly1305 of eight messages side
- * by side. Nobody but those three files includes it.
+ * by side. Nobody but those three files, and a test, includes it.
  *
  * Everything here may be called only where acquire() there has looked at the processor: each
  * function is compiled for these instructions by itself, so that the rest of weft needs none of

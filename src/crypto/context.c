@@ -136,7 +136,9 @@ static void explain(char *why, size_t size, const struct candidate *k, int r)
 	else if (r == -ENOTSUP)
 		(void)snprintf(why + said, size - said, "%s", k->not_usable);
 	else
-		(void)snprintf(why + said, size - said, ", %s failed its self-test",
+		(void)snprintf(why + said, size - said,
+			       r == WEFT_E_CRYPTO ? ", %s failed its self-test"
+						  : ", %s could not be tried",
 			       k->backend->name);
 }
 

@@ -27,6 +27,7 @@
 #include "core/worker.h"
 #include "crypto/crypto.h"
 #include "daemon/options.h"
+#include "daemon/share.h"
 #include "daemon/threads.h"
 #include "linux/link.h"
 #include "linux/tun.h"
@@ -95,7 +96,7 @@ struct weftd {
 	struct weftd_worker tx[WEFTD_MAX_TX], rx[WEFTD_MAX_RX];
 	/* rx[0]'s thread does tx[0]'s work, alone; only where there are no others (share.h) */
 	_Atomic bool tx_lent;
-	_Atomic bool crowded;       /* the receiver's own thread had to wait for a processor */
+	_Atomic bool crowded;       /* one of two data threads had to wait for a processor */
 	unsigned n_tx, n_rx;        /* constant after start */
 	struct weftd_receiver *rcv; /* rx.c */
 
@@ -147,8 +148,8 @@ struct weftd_keys {
 
 /* Monotonic time that goes on while the machine sleeps, as the kernel's WireGuard counts it. */
 uint64_t weftd_now_ns(void);
-/* Processor time of the calling thread. */
-uint64_t weftd_cpu_ns(void);
+/* What the kernel knows of the calling thread. */
+struct weftd_share_thread weftd_thread_now(void);
 
 /* Serves until something ends the daemon; returns its exit code. */
 int weftd_loop(struct weftd *d);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -33,9 +34,13 @@ uint64_t weftd_now_ns(void)
 	return clock_ns(CLOCK_BOOTTIME);
 }
 
-uint64_t weftd_cpu_ns(void)
+struct weftd_share_thread weftd_thread_now(void)
 {
-	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct rusage used = {0};
+
+	(void)getrusage(RUSAGE_THREAD, &used);
+	return (struct weftd_share_thread){.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID),
+					   .preempted = (uint64_t)used.ru_nivcsw};
 }
 
 void weftd_stop(struct weftd *d, int exit_code)

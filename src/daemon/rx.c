@@ -256,7 +256,7 @@ static int receive(struct weftd_receiver *r, struct weftd_worker *me, bool v6)
 	pthread_rwlock_unlock(&d->udp_lock);
 	if (n <= 0)
 		return n;
-	r->handshakes_only &= (unsigned)n < room;
+	r->handshakes_only &= !weft_udp_rx_filled(r->udp_rx);
 	for (int i = 0; i < n; i++) {
 		slot_at(r, position + (unsigned)i)->train = trains[i];
 		bytes += trains[i].len;
@@ -323,6 +323,8 @@ static int receive_both(struct loop *l)
 		l->v6_quiet = n6 == 0;
 	}
 
+	if (n4 <= 0 && n6 <= 0)
+		l->r->handshakes_only = false;
 	if (n4 < 0 || n6 < 0)
 		return ride_out(l->me->d, n4 < 0 ? n4 : n6) ? 1 : -1;
 	if (n4 + n6 == 0 && has_helpers(l->r))
@@ -333,7 +335,7 @@ static int receive_both(struct loop *l)
 /* The look of the thread that serves both is over: gives the sender its half if that helps. */
 static void part(struct loop *l, uint64_t now_ns)
 {
-	struct weftd_share_verdict v = weftd_share_decide(&l->share, now_ns, weftd_cpu_ns());
+	struct weftd_share_verdict v = weftd_share_decide(&l->share, now_ns, weftd_thread_now());
 
 	if (!v.busy || v.crowded || now_ns < l->together_until_ns)
 		return;
@@ -341,6 +343,7 @@ static void part(struct loop *l, uint64_t now_ns)
 	weftd_worker_kick(l->tx, false);
 	l->tx = NULL;
 	l->share = (struct weftd_share){0};
+	atomic_store(&l->me->d->crowded, false);
 }
 
 /* One round of both directions. */
@@ -378,7 +381,7 @@ static int serve_one(struct loop *l)
 	end_ns = weftd_now_ns();
 	if (weftd_share_worked(&l->share, end_ns, rx > 0 ? end_ns - begin_ns : 0, 0,
 			       WEFTD_SHARE_TOGETHER_NS) &&
-	    weftd_share_decide(&l->share, end_ns, weftd_cpu_ns()).crowded)
+	    weftd_share_decide(&l->share, end_ns, weftd_thread_now()).crowded)
 		atomic_store(&d->crowded, true);
 	return rx;
 }
@@ -400,12 +403,12 @@ static void take_over(struct loop *l)
 /*
  * Handshakes that come singly, to an owner that is behind with them, would each take the processor
  * away from it to be put at the end of the queue: what comes next is let come together. Nobody else
- * waits for that longer than WEFTD_NAP_NS: where anything but handshakes came there is no nap, and
- * packets of the host's and events end it.
+ * waits for that longer than WEFTD_NAP_NS: where anything but handshakes came, or nothing, or the
+ * host has packets that wait, there is no nap; packets of the host's and events end it.
  */
 static bool may_nap(const struct loop *l)
 {
-	return !has_helpers(l->r) && l->r->handshakes_only &&
+	return !has_helpers(l->r) && l->r->handshakes_only && !(l->tx && weftd_tx_waiting(l->tx)) &&
 	       weft_device_handshakes_waiting(l->me->d->dev) >= WEFTD_NAP_HANDSHAKES;
 }
 
@@ -419,6 +422,7 @@ static void nap(struct loop *l)
 
 	/* what ended it is still there when we look at it in the usual way */
 	(void)ppoll(pfd, 2, &time, NULL);
+	l->v6_quiet = false; /* as far as we know: nobody looked at that socket meanwhile */
 }
 
 /* No key stays behind. */

@@ -216,14 +216,13 @@ static void sit_out(struct weftd_worker *me)
 static bool lend(struct weftd_worker *me, struct weftd_share *share, uint64_t worked_ns)
 {
 	struct weftd *d = me->d;
-
 	struct weftd_share_verdict v;
 	uint64_t now_ns = weftd_now_ns();
 
 	if (d->n_tx + d->n_rx > 2 ||
 	    !weftd_share_worked(share, now_ns, 0, worked_ns, WEFTD_SHARE_TOGETHER_NS))
 		return false;
-	v = weftd_share_decide(share, now_ns, weftd_cpu_ns());
+	v = weftd_share_decide(share, now_ns, weftd_thread_now());
 	if (v.crowded)
 		atomic_store(&d->crowded, true);
 	if (!v.idle && !atomic_load(&d->crowded))

@@ -21,10 +21,10 @@
  */
 #define PACKET_COST 1024u
 /*
- * Read in one go: two trains, so that what waits moves from the device's ring to the fair queue;
- * not more, or it leaves the second-level cache before its turn comes (256 KiB: a tenth less TCP),
- * and under a flood we would read only to drop. Measured: with four times as many small packets a
- * flood on two processors starved TCP to another peer.
+ * Read in one go: two trains of small packets, or two super-packets, so that what waits moves from
+ * the device's ring to the fair queue; not more, or it leaves the second-level cache before its
+ * turn comes (256 KiB: a tenth less TCP), and under a flood we would read only to drop. Measured:
+ * with four times as many small packets a flood on two processors starved TCP to another peer.
  */
 #define READ_PKTS  128u
 #define READ_BYTES (64u << 10)

@@ -21,14 +21,15 @@
 
 /* Linux 6.2; older headers lack them. */
 #ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
 /*
  * Of the device's ring, a queue: as many as the kernel's WireGuard keeps (MAX_QUEUED_PACKETS). The
  * TUN's own 500 are over in 2 ms at 250,000 packets a second, before a busy processor comes back.
  */
 #define QUEUE_PKTS 1024
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
 
 /* One header and the pieces of one super-packet. */
 #define MAX_IOV 128

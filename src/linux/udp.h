@@ -61,12 +61,15 @@ struct weft_udp_train {
 
 /*
  * Receives what is there on `fd` (one of udp's) into `n` buffers of WEFT_UDP_RX_BYTES, one train
- * each, at most WEFT_UDP_BATCH. Returns how many (0: nothing there), or negated errno (soft errors
- * such as ECONNREFUSED are swallowed). `ret_trains` is valid until the next call.
+ * each, at most WEFT_UDP_BATCH; fewer where the last call's were large. Returns how many (0:
+ * nothing there), or negated errno (soft errors such as ECONNREFUSED are swallowed). `ret_trains`
+ * is valid until the next call.
  */
 WEFT_MUST_CHECK int weft_udp_recv(struct weft_udp *udp, int fd, struct weft_udp_rx *rx,
 				  uint8_t *const *bufs, unsigned n,
 				  const struct weft_udp_train **ret_trains);
+/* Did the last call take as many trains as it could, so that there may be more? */
+bool weft_udp_rx_filled(const struct weft_udp_rx *rx);
 
 /*
  * Sends `len` bytes as datagrams of `segment` bytes (the last may be shorter), all to one

@@ -21,16 +21,16 @@
 	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + \
 	 CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec)))
 /*
- * Received at once, about: what is opened next should still lie in the second-level cache. Two
- * full trains are taken all the same.
+ * Received at once, about: what is opened next should still lie in the second-level cache. Four
+ * full trains.
  */
 #define CALL_BYTES (256u << 10)
-#define CALL_LEAST 2u
 /* A wait beyond this is a wall clock that was set, not a wait. */
 #define MAX_WAIT_NS UINT64_C(2000000000)
 
 struct weft_udp_rx {
 	unsigned most; /* trains of the next call, by the size of the last one's */
+	bool filled;   /* the last call took as many as it could */
 	struct mmsghdr msg[WEFT_UDP_BATCH];
 	struct iovec iov[WEFT_UDP_BATCH];
 	struct sockaddr_in6 name[WEFT_UDP_BATCH]; /* large enough for both families */
@@ -61,6 +61,11 @@ int weft_udp_rx_new(struct weft_udp_rx **ret_rx)
 void weft_udp_rx_free(struct weft_udp_rx *rx)
 {
 	free(rx);
+}
+
+bool weft_udp_rx_filled(const struct weft_udp_rx *rx)
+{
+	return rx->filled;
 }
 
 static void read_name(const struct sockaddr_in6 *name, struct weft_endpoint *from)
@@ -176,8 +181,6 @@ static void read_messages(struct weft_udp_rx *rx, unsigned n)
 		rx->train[i].together = together;
 	}
 	rx->most = together ? (unsigned)(CALL_BYTES * n / together) : WEFT_UDP_BATCH;
-	if (rx->most < CALL_LEAST)
-		rx->most = CALL_LEAST;
 }
 
 /* What ICMP told the socket of an earlier datagram, or passing trouble of the network. */
@@ -229,6 +232,7 @@ int weft_udp_recv(struct weft_udp *udp, int fd, struct weft_udp_rx *rx, uint8_t 
 			return 0;
 		return -errno;
 	}
+	rx->filled = (unsigned)n == most;
 	read_messages(rx, (unsigned)n);
 	*ret_trains = rx->train;
 	return n;

@@ -381,6 +381,10 @@ void weft_udp_send_singles(struct weft_udp *udp, struct weft_udp_single *s, unsi
 		sent = send_messages(t[i].fd, msg + i, k);
 		if (sent > 0) {
 			k = (unsigned)sent;
+		} else if (sent == -EAGAIN || sent == -ENOBUFS) {
+			/* it was waited for: the others would find no more room */
+			for (unsigned j = i; j < i + k; j++)
+				s[j].result = sent;
 		} else {
 			k = 1;
 			send_one(udp, &s[i]);

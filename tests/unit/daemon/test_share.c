@@ -14,25 +14,36 @@
 
 /* Rounds of 100 us in which each direction works so long, `cpu_ns` of it on a processor. */
 static struct weftd_share_verdict look(struct weftd_share *s, uint64_t *now, uint64_t *cpu,
-				       uint64_t rx_ns, uint64_t tx_ns, uint64_t cpu_ns)
+				       uint64_t rx_ns, uint64_t tx_ns, uint64_t cpu_ns,
+				       uint64_t preempted)
 {
+	const struct weftd_share_thread before = s->since;
+
 	for (;;) {
 		*now += 100 * US;
 		*cpu += cpu_ns;
 		if (weftd_share_worked(s, *now, rx_ns, tx_ns, WEFTD_SHARE_APART_NS))
-			return weftd_share_decide(s, *now, *cpu);
+			return weftd_share_decide(
+				s, *now,
+				(struct weftd_share_thread){*cpu, before.preempted + preempted});
 	}
 }
 
 /* The second look: the first one says nothing. */
-static struct weftd_share_verdict verdict(uint64_t rx_ns, uint64_t tx_ns, uint64_t cpu_ns)
+static struct weftd_share_verdict verdict_of(uint64_t rx_ns, uint64_t tx_ns, uint64_t cpu_ns,
+					     uint64_t preempted)
 {
 	struct weftd_share s = {0};
 	uint64_t now = 77 * MS, cpu = 3 * MS;
-	struct weftd_share_verdict v = look(&s, &now, &cpu, rx_ns, tx_ns, cpu_ns);
+	struct weftd_share_verdict v = look(&s, &now, &cpu, rx_ns, tx_ns, cpu_ns, preempted);
 
 	assert_false(v.busy || v.idle || v.crowded);
-	return look(&s, &now, &cpu, rx_ns, tx_ns, cpu_ns);
+	return look(&s, &now, &cpu, rx_ns, tx_ns, cpu_ns, preempted);
+}
+
+static struct weftd_share_verdict verdict(uint64_t rx_ns, uint64_t tx_ns, uint64_t cpu_ns)
+{
+	return verdict_of(rx_ns, tx_ns, cpu_ns, 3);
 }
 
 static void test_busy_in_both_directions(void **state)
@@ -73,6 +84,8 @@ static void test_crowded(void **state)
 	assert_true(verdict(50 * US, 50 * US, 80 * US).crowded);
 	assert_true(verdict(0, 30 * US, 10 * US).crowded);
 	assert_false(verdict(50 * US, 50 * US, 95 * US).crowded);
+	/* it slept while at work: for room in a socket's buffer, say */
+	assert_false(verdict_of(50 * US, 50 * US, 80 * US, 0).crowded);
 	/* what it did outside of its work is no contradiction */
 	assert_false(verdict(10 * US, 10 * US, 30 * US).crowded);
 }
@@ -98,8 +111,8 @@ static void test_a_look_begins_anew(void **state)
 	uint64_t now = 5 * MS, cpu = MS;
 
 	(void)state;
-	(void)look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US);
-	assert_true(look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US).busy);
+	(void)look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US, 0);
+	assert_true(look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US, 0).busy);
 	for (unsigned i = 0; i < 40; i++) {
 		now += 100 * US;
 		cpu += 100 * US;
@@ -107,8 +120,8 @@ static void test_a_look_begins_anew(void **state)
 	}
 	now += 1000 * MS;
 	assert_true(weftd_share_worked(&s, now, 50 * US, 50 * US, 5 * MS));
-	assert_false(weftd_share_decide(&s, now, cpu).busy);
-	assert_true(look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US).busy);
+	assert_false(weftd_share_decide(&s, now, (struct weftd_share_thread){cpu, 0}).busy);
+	assert_true(look(&s, &now, &cpu, 50 * US, 50 * US, 100 * US, 0).busy);
 }
 
 int main(void)

@@ -494,6 +494,38 @@ static void test_truncated_control(void **state)
 	assert_true(t[0].truncated);
 }
 
+/* As many trains a call as stay in the cache: many small ones, few large ones. */
+static void test_trains_a_call(void **state)
+{
+	enum { SENT = 8, LARGE = 60000, SMALL = 100 };
+	static const struct {
+		size_t len;
+		int n; /* received by the first call; the size of what came before decides */
+	} cases[] = {{LARGE, SENT}, {LARGE, 4}, {SMALL, 4}, {SMALL, SENT}};
+	const struct weft_udp_train *t;
+	struct weft_endpoint to;
+	bool stale = false;
+
+	(void)state;
+	NEEDS_NETNS();
+	to = at("127.0.0.1", b.port);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int n;
+
+		for (unsigned k = 0; k < SENT; k++)
+			assert_int_equal(
+				weft_udp_send(&a, &to, 0, sent, cases[i].len, cases[i].len, &stale),
+				1);
+		n = weft_udp_recv(&b, b.fd4, rx, bufs, WEFT_UDP_BATCH, &t);
+		assert_int_equal(n, cases[i].n);
+		assert_int_equal(weft_udp_rx_filled(rx), n < SENT);
+		for (int left = SENT - n; left > 0; left -= n) {
+			n = weft_udp_recv(&b, b.fd4, rx, bufs, WEFT_UDP_BATCH, &t);
+			assert_true(n > 0);
+		}
+	}
+}
+
 static void test_nobody_listens(void **state)
 {
 	const struct weft_udp_train *t;
@@ -569,6 +601,7 @@ int main(void)
 		WITH_PAIR(test_ds_field),
 		WITH_PAIR(test_narrow_path),
 		WITH_PAIR(test_truncated_control),
+		WITH_PAIR(test_trains_a_call),
 		WITH_PAIR(test_nobody_listens),
 		WITH_PAIR(test_link_local_scope),
 		WITH_PAIR(test_fwmark),
