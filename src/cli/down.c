@@ -14,7 +14,7 @@ int weft_cli_down(const struct weft_cli *cli, int argc, char **argv)
 		weft_cli_quick_clear(&q);
 		return rc;
 	}
-	rc = weft_control_get(q.name, &dev);
+	rc = weft_control_get(cli->backend, q.name, &dev);
 	mark = dev.fwmark;
 	weft_conf_device_clear(&dev);
 	if (rc) {
