@@ -6,7 +6,7 @@
 set -eu
 
 build=(gcc libc6-dev make meson ninja-build pkgconf libssl-dev libsodium-dev libmnl-dev
-       libcap-ng-dev libjansson-dev)
+       libcap-ng-dev libjansson-dev libnftables-dev)
 # the faster ChaCha20-Poly1305; there is none for other processors
 [ "$(dpkg --print-architecture)" != amd64 ] || build+=(libipsec-mb-dev)
 demo=(iproute2 iputils-ping nftables iperf3 util-linux procps)

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "conf/device.h"
-#include "conf/ini.h"
+#include "conf/quick.h"
 #include "control/device.h"
 
 struct weft_cli {
@@ -42,6 +42,8 @@ int weft_cli_set(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_setconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_addconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
@@ -99,13 +101,43 @@ bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft
 bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
 			  struct weft_ini_result *ret);
 
+/* A file for wg-quick(8), and what is done with it. */
+struct weft_cli_quick {
+	bool verbose;                   /* each change is printed before it is made */
+	char path[PATH_MAX];            /* where it really is */
+	char name[WEFT_QUICK_NAME_LEN]; /* of the interface */
+	struct weft_text text;
+	struct weft_quick conf; /* after weft_cli_parse_quick */
+};
+void weft_cli_quick_clear(struct weft_cli_quick *q);
+
 /*
  * Reads the file that wg-quick(8) takes `what` for: /etc/wireguard/NAME.conf, or a path that ends
- * in a name and ".conf". Warns if everybody may get at it. `ret_path` is where it really is. False:
- * what is wrong was printed. `ret_text` is to be cleared by the caller either way.
+ * in a name and ".conf". Warns if everybody may get at it. False: what is wrong was printed. `ret`
+ * starts zeroed and is to be cleared by the caller either way.
  */
-bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, char ret_path[PATH_MAX],
-			 struct weft_text *ret_text);
+bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret);
+
+/* For up and down: the arguments, the file and what it says. False as above, or `*ret_exit`. */
+bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
+			 struct weft_cli_quick *ret, int *ret_exit);
+
+/* "[#] " and a line, if changes are to be printed. */
+void weft_cli_say(const struct weft_cli_quick *q, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Run in turn by bash, until one fails. False: it was said. */
+bool weft_cli_hooks(const struct weft_cli *cli, const struct weft_cli_quick *q,
+		    const struct weft_quick_texts *hooks);
+
+/* Gives the name servers to resolvconf, if it is there, or takes them back. False: it was said. */
+bool weft_cli_dns(const struct weft_cli *cli, const struct weft_cli_quick *q, bool add);
+
+/*
+ * Takes away the interface and all that is there for it, as far as it can. `mark`: of the device.
+ * False: what could not be done was printed.
+ */
+bool weft_cli_take_down(const struct weft_cli *cli, const struct weft_cli_quick *q, uint32_t mark);
 
 /*
  * Resolves every name into its peer's endpoint, trying again as WG_ENDPOINT_RESOLUTION_RETRIES

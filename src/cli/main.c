@@ -18,6 +18,10 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WG, true},
 	{"syncconf", "Synchronizes a configuration file to a WireGuard interface",
 	 weft_cli_syncconf, WEFT_CLI_WG, true},
+	{"up", "Brings up an interface as its file for wg-quick says", weft_cli_up,
+	 WEFT_CLI_WG_QUICK, false},
+	{"down", "Takes an interface down, and all that up has done for it", weft_cli_down,
+	 WEFT_CLI_WG_QUICK, false},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
@@ -75,7 +79,8 @@ static int wg_quick(const struct weft_cli *cli, int argc, char **argv)
 
 	if (command)
 		return command->run(cli, argc - 1, argv + 1);
-	fprintf(stderr, "Usage: %s strip [ CONFIG_FILE | INTERFACE ]\n", cli->program);
+	fprintf(stderr, "Usage: %s [ up | down | strip ] [ CONFIG_FILE | INTERFACE ]\n",
+		cli->program);
 	return asked ? 0 : 1;
 }
 

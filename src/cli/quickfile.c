@@ -51,18 +51,23 @@ static bool not_there(const struct weft_cli *cli, const char *what, const char *
 	return false;
 }
 
-bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, char ret_path[PATH_MAX],
-			 struct weft_text *ret_text)
+void weft_cli_quick_clear(struct weft_cli_quick *q)
+{
+	weft_text_clear(&q->text);
+	weft_quick_clear(&q->conf);
+}
+
+bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret)
 {
 	char looked_up[sizeof(QUICK_DIR "/" QUICK_SUFFIX) + WEFT_QUICK_NAME_LEN];
-	const char *path = what;
+	const char *path = what, *file;
 	int rc;
 
 	if (weft_quick_is_name(what, strlen(what))) {
 		snprintf(looked_up, sizeof(looked_up), QUICK_DIR "/%s" QUICK_SUFFIX, what);
 		path = looked_up;
 	}
-	if (!realpath(path, ret_path)) {
+	if (!realpath(path, ret->path)) {
 		if (cli->as_wg_quick || errno == ENOENT || errno == ENOTDIR)
 			return not_there(cli, what, path);
 		weft_cli_failed(cli, path, -errno);
@@ -73,10 +78,46 @@ bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, char ret_
 			       "The config file must be a valid interface name, followed by .conf");
 		return false;
 	}
-	if (is_world_accessible(ret_path))
-		fprintf(stderr, "Warning: `%s' is world accessible\n", ret_path);
-	rc = weft_cli_read_file(ret_path, WEFT_INI_MAX_BYTES, ret_text);
+	file = strrchr(path, '/');
+	file = file ? file + 1 : path;
+	snprintf(ret->name, sizeof(ret->name), "%.*s",
+		 (int)(strlen(file) - (sizeof(QUICK_SUFFIX) - 1)), file);
+	if (is_world_accessible(ret->path))
+		fprintf(stderr, "Warning: `%s' is world accessible\n", ret->path);
+	rc = weft_cli_read_file(ret->path, WEFT_INI_MAX_BYTES, &ret->text);
 	if (rc)
-		weft_cli_failed(cli, ret_path, rc);
+		weft_cli_failed(cli, ret->path, rc);
 	return !rc;
+}
+
+static bool parse(const struct weft_cli *cli, struct weft_cli_quick *q)
+{
+	struct weft_diag diag = {0};
+	int rc;
+
+	snprintf(diag.source, sizeof(diag.source), "%.255s", q->path);
+	rc = weft_quick_parse(q->text.p, q->text.len, &q->conf, weft_cli_warn_host_bits, NULL,
+			      &diag);
+	if (rc == WEFT_E_PARSE)
+		weft_cli_fault(cli, &diag, &q->conf.wg.fault);
+	else if (rc)
+		weft_cli_failed(cli, q->path, rc);
+	else if (q->conf.save_config) /* better than to lose what was to be saved */
+		weft_cli_error(cli, "%s: SaveConfig is not known here: it can only be false",
+			       q->path);
+	return !rc && !q->conf.save_config;
+}
+
+bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
+			 struct weft_cli_quick *ret, int *ret_exit)
+{
+	bool option = !cli->as_wg_quick && argc == 3 && strcmp(argv[1], "-v") == 0;
+
+	*ret_exit = 1;
+	if (!cli->as_wg_quick && !option &&
+	    weft_cli_usage(cli, argc, argv, 1, 1, "[-v] <configuration filename> | <interface>",
+			   ret_exit))
+		return false;
+	ret->verbose = option || cli->as_wg_quick;
+	return weft_cli_read_quick(cli, argv[option ? 2 : 1], ret) && parse(cli, ret);
 }

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a file for wg-quick wants on the host, and what is missing there. wg-quick(8). */
+#include "host/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAIN_TABLE 254
+
+/* Room for one more of a list of `size` each. */
+static int grow(void **v, size_t n, size_t *cap, size_t size)
+{
+	size_t more = *cap ? *cap * 2 : 8;
+	void *bigger;
+
+	if (n < *cap)
+		return 0;
+	if (more > SIZE_MAX / size)
+		return -ENOMEM;
+	bigger = realloc(*v, more * size);
+	if (!bigger)
+		return -ENOMEM;
+	*v = bigger;
+	*cap = more;
+	return 0;
+}
+
+int weft_host_add_address(struct weft_host_state *s, const struct weft_prefix *p)
+{
+	void *v = s->addresses;
+	int rc = grow(&v, s->n_addresses, &s->cap_addresses, sizeof(*p));
+
+	s->addresses = v;
+	if (!rc)
+		s->addresses[s->n_addresses++] = *p;
+	return rc;
+}
+
+int weft_host_add_route(struct weft_host_state *s, const struct weft_prefix *to, uint32_t table)
+{
+	void *v = s->routes;
+	int rc = grow(&v, s->n_routes, &s->cap_routes, sizeof(*s->routes));
+
+	s->routes = v;
+	if (!rc)
+		s->routes[s->n_routes++] = (struct weft_host_route){.to = *to, .table = table};
+	return rc;
+}
+
+void weft_host_state_clear(struct weft_host_state *s)
+{
+	free(s->addresses);
+	free(s->routes);
+	*s = (struct weft_host_state){0};
+}
+
+void weft_host_changes_clear(struct weft_host_changes *c)
+{
+	free(c->v);
+	*c = (struct weft_host_changes){0};
+}
+
+static bool same_prefix(const struct weft_prefix *a, const struct weft_prefix *b)
+{
+	return a->len == b->len && weft_ip_equal(&a->ip, &b->ip);
+}
+
+bool weft_host_wants_mark(const struct weft_quick *quick)
+{
+	const struct weft_conf_device *dev = &quick->wg.dev;
+
+	if (quick->table != WEFT_QUICK_TABLE_AUTO)
+		return false;
+	for (size_t i = 0; i < dev->n_peers; i++)
+		for (size_t j = 0; j < dev->peers[i].n_allowed_ips; j++)
+			if (!dev->peers[i].allowed_ips[j].prefix.len)
+				return true;
+	return false;
+}
+
+/* The kernel makes a route of an address, but not of an IPv4 one that is alone in its prefix. */
+static bool is_connected(const struct weft_quick *q, const struct weft_prefix *to)
+{
+	for (size_t i = 0; i < q->n_addresses; i++) {
+		struct weft_prefix p = q->addresses[i];
+
+		(void)weft_prefix_mask(&p);
+		if (p.len <= to->len && weft_prefix_contains(&p, &to->ip) &&
+		    (p.ip.family == WEFT_IPV6 || p.len < 32))
+			return true;
+	}
+	return false;
+}
+
+static int add_wanted_route(struct weft_host_state *s, const struct weft_quick *q,
+			    const struct weft_host_facts *facts, const struct weft_prefix *to)
+{
+	unsigned f = weft_host_family_index(to->ip.family);
+
+	switch (q->table) {
+	case WEFT_QUICK_TABLE_OFF:
+		return 0;
+	case WEFT_QUICK_TABLE_NUMBER:
+		return weft_host_add_route(s, to, q->table_number);
+	case WEFT_QUICK_TABLE_NAME:
+		return weft_host_add_route(s, to, facts->table);
+	case WEFT_QUICK_TABLE_AUTO:
+		break;
+	}
+	if (to->len)
+		return is_connected(q, to) ? 0 : weft_host_add_route(s, to, MAIN_TABLE);
+	s->mark_rule[f] = s->suppress_rule[f] = s->firewall[f] = true;
+	return weft_host_add_route(s, to, s->mark);
+}
+
+/* Longest first, as they are to be added; then any order that stays the same. */
+static int by_length(const void *a, const void *b)
+{
+	const struct weft_prefix *x = a, *y = b;
+
+	if (x->len != y->len)
+		return x->len < y->len ? 1 : -1;
+	if (x->ip.family != y->ip.family)
+		return x->ip.family < y->ip.family ? 1 : -1;
+	return memcmp(x->ip.b, y->ip.b, sizeof(x->ip.b));
+}
+
+static int add_wanted_routes(struct weft_host_state *s, const struct weft_quick *q,
+			     const struct weft_host_facts *facts)
+{
+	const struct weft_conf_device *dev = &q->wg.dev;
+	struct weft_prefix *all;
+	size_t n = 0, k = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < dev->n_peers; i++)
+		n += dev->peers[i].n_allowed_ips;
+	all = calloc(n ? n : 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < dev->n_peers; i++)
+		for (size_t j = 0; j < dev->peers[i].n_allowed_ips; j++)
+			all[k++] = dev->peers[i].allowed_ips[j].prefix;
+	if (n)
+		qsort(all, n, sizeof(*all), by_length);
+	for (size_t i = 0; i < n && !rc; i++)
+		if (!i || !same_prefix(&all[i], &all[i - 1])) /* the last peer has it */
+			rc = add_wanted_route(s, q, facts, &all[i]);
+	free(all);
+	return rc;
+}
+
+int weft_host_wanted(const struct weft_quick *quick, const struct weft_host_facts *facts,
+		     struct weft_host_state *ret)
+{
+	uint32_t way = facts->mtu ? facts->mtu : WEFT_HOST_MTU_DEFAULT;
+	int rc = 0;
+
+	ret->up = true;
+	ret->mtu = quick->mtu;
+	if (!ret->mtu && way > WEFT_HOST_MTU_OVERHEAD)
+		ret->mtu = way - WEFT_HOST_MTU_OVERHEAD;
+	ret->mark = quick->wg.dev.fwmark;
+	if (!ret->mark && weft_host_wants_mark(quick))
+		ret->mark = facts->mark;
+	for (size_t i = 0; i < quick->n_addresses && !rc; i++)
+		rc = weft_host_add_address(ret, &quick->addresses[i]);
+	return rc ? rc : add_wanted_routes(ret, quick, facts);
+}
+
+static int add_change(struct weft_host_changes *c, const struct weft_host_change *change)
+{
+	void *v = c->v;
+	int rc = grow(&v, c->n, &c->cap, sizeof(*c->v));
+
+	c->v = v;
+	if (!rc)
+		c->v[c->n++] = *change;
+	return rc;
+}
+
+static bool has_address(const struct weft_host_state *s, const struct weft_prefix *p)
+{
+	for (size_t i = 0; i < s->n_addresses; i++)
+		if (same_prefix(&s->addresses[i], p))
+			return true;
+	return false;
+}
+
+static int by_route(const void *a, const void *b)
+{
+	const struct weft_host_route *x = a, *y = b;
+
+	if (x->table != y->table)
+		return x->table < y->table ? -1 : 1;
+	return by_length(&x->to, &y->to);
+}
+
+/* A copy in order, to search in. NULL: no memory. */
+static struct weft_host_route *sorted(const struct weft_host_state *s)
+{
+	struct weft_host_route *v = calloc(s->n_routes + 1, sizeof(*v));
+
+	if (v && s->n_routes) {
+		memcpy(v, s->routes, s->n_routes * sizeof(*v));
+		qsort(v, s->n_routes, sizeof(*v), by_route);
+	}
+	return v;
+}
+
+/* The routes of `a` that `b` has not. */
+static int diff_routes(const struct weft_host_state *a, const struct weft_host_state *b, bool add,
+		       struct weft_host_changes *ret)
+{
+	struct weft_host_route *there = sorted(b);
+	int rc = there ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < a->n_routes && !rc; i++) {
+		const struct weft_host_route *r = &a->routes[i];
+		struct weft_host_change c = {.kind = WEFT_HOST_ROUTE, .add = add};
+
+		if (b->n_routes && bsearch(r, there, b->n_routes, sizeof(*there), by_route))
+			continue;
+		c.prefix = r->to;
+		c.table = r->table;
+		rc = add_change(ret, &c);
+	}
+	free(there);
+	return rc;
+}
+
+static int diff_addresses(const struct weft_host_state *a, const struct weft_host_state *b,
+			  bool add, struct weft_host_changes *ret)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < a->n_addresses && !rc; i++) {
+		struct weft_host_change c = {
+			.kind = WEFT_HOST_ADDRESS, .add = add, .prefix = a->addresses[i]};
+
+		if (!has_address(b, &c.prefix))
+			rc = add_change(ret, &c);
+	}
+	return rc;
+}
+
+static bool same_addresses(const struct weft_host_state *a, const struct weft_host_state *b)
+{
+	size_t i = 0;
+
+	for (; i < a->n_addresses && i < b->n_addresses; i++)
+		if (!has_address(b, &a->addresses[i]) || !has_address(a, &b->addresses[i]))
+			return false;
+	return a->n_addresses == b->n_addresses;
+}
+
+/* Rules and firewall of one family: `a` has them, `b` has not, or has them for another mark. */
+static int diff_family(const struct weft_host_state *a, const struct weft_host_state *b, bool add,
+		       unsigned f, struct weft_host_changes *ret)
+{
+	struct weft_host_change c = {
+		.add = add, .family = f ? WEFT_IPV6 : WEFT_IPV4, .mark = a->mark};
+	bool moved = a->mark != b->mark;
+	int rc = 0;
+
+	if (a->mark_rule[f] && (!b->mark_rule[f] || moved)) {
+		c.kind = WEFT_HOST_MARK_RULE;
+		rc = add_change(ret, &c);
+	}
+	if (!rc && a->suppress_rule[f] && !b->suppress_rule[f]) {
+		c.kind = WEFT_HOST_SUPPRESS_RULE;
+		rc = add_change(ret, &c);
+	}
+	if (!rc && add && !f && a->firewall[f] && !b->firewall[f]) {
+		c.kind = WEFT_HOST_SRC_VALID_MARK;
+		rc = add_change(ret, &c);
+	}
+	/* one that stays is made again, in one step, when what it holds is another */
+	if (!rc && a->firewall[f] &&
+	    (!b->firewall[f] || (add && (moved || !same_addresses(a, b))))) {
+		c.kind = WEFT_HOST_FIREWALL;
+		rc = add_change(ret, &c);
+	}
+	return rc;
+}
+
+int weft_host_diff(const struct weft_host_state *is, const struct weft_host_state *wanted,
+		   struct weft_host_changes *ret)
+{
+	const struct weft_host_change link = {
+		.kind = WEFT_HOST_LINK, .add = true, .mtu = wanted->mtu};
+	int rc = 0;
+
+	for (unsigned f = 0; f < 2 && !rc; f++)
+		rc = diff_family(is, wanted, false, f, ret);
+	if (!rc)
+		rc = diff_routes(is, wanted, false, ret);
+	if (!rc)
+		rc = diff_addresses(is, wanted, false, ret);
+	if (!rc)
+		rc = diff_addresses(wanted, is, true, ret);
+	if (!rc && wanted->up && (!is->up || is->mtu != wanted->mtu))
+		rc = add_change(ret, &link);
+	if (!rc)
+		rc = diff_routes(wanted, is, true, ret);
+	for (unsigned f = 2; f-- > 0 && !rc;) /* wg-quick's order: nft lists them in it */
+		rc = diff_family(wanted, is, true, f, ret);
+	return rc;
+}

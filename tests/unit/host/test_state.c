@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a file wants on the host, and the changes that lead there; compared as command lines. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "host/state.h"
+
+#define HEAD "[Interface]\nAddress = 10.0.0.1/24, fd00::1/64\n"
+#define PEER "[Peer]\nPublicKey=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\nAllowedIPs="
+
+static const struct weft_host_facts facts = {.mtu = 1400, .mark = 51820, .table = 7};
+
+static void want(const char *file, struct weft_host_state *ret)
+{
+	struct weft_quick q = {0};
+
+	*ret = (struct weft_host_state){0};
+	assert_int_equal(weft_quick_parse(file, strlen(file), &q, NULL, NULL, NULL), 0);
+	assert_int_equal(weft_host_wanted(&q, &facts, ret), 0);
+	weft_quick_clear(&q);
+}
+
+static void check(const struct weft_host_state *is, const struct weft_host_state *wanted,
+		  const char *lines)
+{
+	struct weft_host_changes changes = {0};
+	struct weft_text text = {0};
+
+	assert_int_equal(weft_host_diff(is, wanted, &changes), 0);
+	for (size_t i = 0; i < changes.n; i++) {
+		assert_int_equal(weft_host_change_text(&changes.v[i], "wg0", &text), 0);
+		assert_int_equal(weft_text_append(&text, "\n", 1), 0);
+	}
+	assert_int_equal(weft_text_append(&text, "", 1), 0);
+	assert_string_equal(text.p, lines);
+	weft_text_clear(&text);
+	weft_host_changes_clear(&changes);
+}
+
+#define BASE                                      \
+	"ip -4 address add 10.0.0.1/24 dev wg0\n" \
+	"ip -6 address add fd00::1/64 dev wg0\n"  \
+	"ip link set mtu 1320 up dev wg0\n"
+
+static void from_nothing(void **state)
+{
+	static const struct {
+		const char *file, *lines;
+	} cases[] = {
+		{"[Interface]\n", "ip link set mtu 1320 up dev wg0\n"},
+		{"[Interface]\nMTU = 1280\n", "ip link set mtu 1280 up dev wg0\n"},
+		/* connected ones need no route; the longest comes first; one of two is enough */
+		{HEAD PEER "10.1.0.0/16, 10.0.0.2, fd00::/64, 10.1.2.0/24\n" PEER "10.1.0.0/16\n",
+		 BASE "ip -4 route add 10.1.2.0/24 dev wg0\nip -4 route add 10.1.0.0/16 dev wg0\n"},
+		{"[Interface]\nAddress=10.0.0.1\n" PEER "10.0.0.1/32\n",
+		 "ip -4 address add 10.0.0.1/32 dev wg0\nip link set mtu 1320 up dev wg0\n"
+		 "ip -4 route add 10.0.0.1/32 dev wg0\n"},
+		{HEAD "Table=off\n" PEER "0.0.0.0/0,10.1.0.0/16\n", BASE},
+		{HEAD "Table=123\n" PEER "0.0.0.0/0,10.0.0.2\n",
+		 BASE "ip -4 route add 10.0.0.2/32 dev wg0 table 123\n"
+		      "ip -4 route add 0.0.0.0/0 dev wg0 table 123\n"},
+		{HEAD "Table=x\n" PEER "::/0\n", BASE "ip -6 route add ::/0 dev wg0 table 7\n"},
+		{HEAD "FwMark=5\n" PEER "0.0.0.0/0\n",
+		 BASE "ip -4 route add 0.0.0.0/0 dev wg0 table 5\n"
+		      "ip -4 rule add not fwmark 5 table 5\n"
+		      "ip -4 rule add table main suppress_prefixlength 0\n"
+		      "sysctl -q net.ipv4.conf.all.src_valid_mark=1\n"
+		      "nft add table ip wg-quick-wg0\n"},
+		{HEAD PEER "::/0\n", BASE "ip -6 route add ::/0 dev wg0 table 51820\n"
+					  "ip -6 rule add not fwmark 51820 table 51820\n"
+					  "ip -6 rule add table main suppress_prefixlength 0\n"
+					  "nft add table ip6 wg-quick-wg0\n"},
+	};
+	struct weft_host_state none = {0}, wanted;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		want(cases[i].file, &wanted);
+		check(&none, &wanted, cases[i].lines);
+		check(&wanted, &wanted, "");
+		weft_host_state_clear(&wanted);
+	}
+}
+
+static void smallest(void **state)
+{
+	struct weft_host_state a, b, none = {0};
+
+	(void)state;
+	want(HEAD PEER "0.0.0.0/0, 10.1.0.0/16\n", &a);
+	want("[Interface]\nAddress = fd00::1/64, 10.0.0.9/24\nMTU = 1300\n" PEER
+	     "0.0.0.0/0, 10.2.0.0/16\n",
+	     &b);
+	check(&a, &b,
+	      "ip -4 route delete 10.1.0.0/16 dev wg0\n"
+	      "ip -4 address delete 10.0.0.1/24 dev wg0\n"
+	      "ip -4 address add 10.0.0.9/24 dev wg0\n"
+	      "ip link set mtu 1300 up dev wg0\n"
+	      "ip -4 route add 10.2.0.0/16 dev wg0\n"
+	      "nft add table ip wg-quick-wg0\n");
+	weft_host_state_clear(&b);
+	want(HEAD "FwMark = 9\n" PEER "0.0.0.0/0, 10.1.0.0/16\n", &b);
+	check(&a, &b,
+	      "ip -4 rule delete not fwmark 51820 table 51820\n"
+	      "ip -4 route delete 0.0.0.0/0 dev wg0 table 51820\n"
+	      "ip -4 route add 0.0.0.0/0 dev wg0 table 9\n"
+	      "ip -4 rule add not fwmark 9 table 9\n"
+	      "nft add table ip wg-quick-wg0\n");
+	weft_host_state_clear(&b);
+	check(&a, &none,
+	      "ip -4 rule delete not fwmark 51820 table 51820\n"
+	      "ip -4 rule delete table main suppress_prefixlength 0\n"
+	      "nft delete table ip wg-quick-wg0\n"
+	      "ip -4 route delete 10.1.0.0/16 dev wg0\n"
+	      "ip -4 route delete 0.0.0.0/0 dev wg0 table 51820\n"
+	      "ip -4 address delete 10.0.0.1/24 dev wg0\n"
+	      "ip -6 address delete fd00::1/64 dev wg0\n");
+	weft_host_state_clear(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(from_nothing),
+		cmocka_unit_test(smallest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
