@@ -373,10 +373,11 @@ static int serve_both(struct loop *l)
 static int serve_one(struct loop *l)
 {
 	struct weftd *d = l->me->d;
+	bool two = d->n_tx + d->n_rx == 2;
 	uint64_t begin_ns = weftd_now_ns(), end_ns;
 	int rx = receive_both(l);
 
-	if (rx < 0 || d->n_tx + d->n_rx > 2)
+	if (rx < 0 || !two)
 		return rx;
 	end_ns = weftd_now_ns();
 	if (weftd_share_worked(&l->share, end_ns, rx > 0 ? end_ns - begin_ns : 0, 0,

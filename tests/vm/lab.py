@@ -43,8 +43,11 @@ class Lab:
     """Namespace, tap device and guest. Outer networks: 10.99.0.0/24 and fd99::/64, the host .1,
     the guest .2."""
 
+    count = 0
+
     def __init__(self):
-        self.ns = f"weft-vm-{os.getpid()}"
+        Lab.count += 1
+        self.ns = f"weft-vm-{os.getpid()}-{Lab.count}"
         self.guest = None
 
     def __enter__(self):

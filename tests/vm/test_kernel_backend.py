@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from lab import WEFT, WEFTD, new_keypair
+from lab import WEFT, WEFTD, Lab, new_keypair
 
 pytestmark = pytest.mark.skipif(
     os.path.basename(WEFT) == "wg" or os.path.basename(WEFTD) != "weftd", reason="not of weft")
@@ -56,6 +56,13 @@ class Kernel:
     def file(self, name, text):
         self.guest.run(f"cat >/tmp/{name} <<'END'\n{text}END")
         return f"/tmp/{name}"
+
+
+@pytest.fixture(scope="module", name="lab")
+def lab_():
+    """A guest without the tunnels of the other tests: what there is is listed here."""
+    with Lab() as it:
+        yield it
 
 
 @pytest.fixture(name="kernel")
