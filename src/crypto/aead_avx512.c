@@ -6,8 +6,8 @@
  * nonce's.
  *
  * Nothing is kept from call to call. Keys of Poly1305 lie in a struct work on the stack, which is
- * wiped, and in vector registers, which are cleared; what the compiler has put aside on the stack goes
- * with the thread's stack when it goes idle (weftd_burn_stack), as with the libraries.
+ * wiped, and in vector registers, which are cleared; what the compiler has put aside on the stack
+ * goes with the thread's stack when it goes idle (weftd_burn_stack), as with the libraries.
  */
 #include "crypto/internal.h"
 

@@ -368,11 +368,12 @@ static int serve_both(struct loop *l)
 	return rx + tx > 0;
 }
 
-/* The receiver's half alone. Says so when it has to wait for a processor: the sender's thread is
- * one too many then. */
-static int serve_one(struct loop *l)
+/*
+ * The receiver's half alone. Says so when it has to wait for a processor: the sender's thread is one
+ * too many then.
+ */
+static int serve_one(struct weftd *d, struct loop *l)
 {
-	struct weftd *d = l->me->d;
 	bool two = d->n_tx + d->n_rx == 2;
 	uint64_t begin_ns = weftd_now_ns(), end_ns;
 	int rx = receive_both(l);
@@ -477,7 +478,7 @@ void *weftd_rx_main(void *arg)
 			l.forget_due = !forget_delivery(l.r);
 			l.holds_keys |= l.forget_due;
 		}
-		busy = l.tx ? serve_both(&l) : serve_one(&l);
+		busy = l.tx ? serve_both(&l) : serve_one(d, &l);
 		if (busy < 0)
 			break;
 		if (busy) {
