@@ -369,8 +369,8 @@ static int serve_both(struct loop *l)
 }
 
 /*
- * The receiver's half alone. Says so when it has to wait for a processor: the sender's thread is one
- * too many then.
+ * The receiver's half alone. Says so when it has to wait for a processor: the sender's thread is
+ * one too many then.
  */
 static int serve_one(struct weftd *d, struct loop *l)
 {
