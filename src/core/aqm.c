@@ -54,7 +54,13 @@ bool weft_aqm_leaves(struct weft_aqm *a, const struct weft_aqm_params *p, uint64
 	if (!stands)
 		waited_ns = 0;
 	note(a, now_ns, at_most(waited_ns, MAX_WAIT_NS));
-	if (a->average_ns <= p->target_ns || waited_ns <= p->target_ns || now_ns < a->next_ns)
+	if (a->average_ns <= p->target_ns)
+		a->late = 0;
+	if (a->average_ns <= p->target_ns || waited_ns <= p->target_ns)
+		return false;
+	if (a->late < WEFT_AQM_BURST_PKTS)
+		a->late++;
+	if (a->late < WEFT_AQM_BURST_PKTS || now_ns < a->next_ns)
 		return false;
 	if (now_ns >= a->next_ns + RECENT_INTERVALS * p->interval_ns)
 		a->count = 0;

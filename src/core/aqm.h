@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #define WEFT_AQM_AVERAGE_NS UINT64_C(8000000) /* what happened this long ago counts 1/e */
+#define WEFT_AQM_BURST_PKTS \
+	64 /* as many late ones may be a burst that a busy processor kept waiting */
 
 struct weft_aqm_params {
 	uint64_t target_ns;   /* average wait beyond which to mark */
@@ -29,6 +31,7 @@ struct weft_aqm {
 	uint64_t seen_ns; /* when a packet last left */
 	uint64_t next_ns; /* of the next mark */
 	uint32_t count;   /* marks in a row */
+	uint32_t late;    /* packets that waited too long, since the average has been too long */
 };
 
 /*

@@ -45,8 +45,16 @@ static void test_late_packets(void **state)
 		assert_false(weft_aqm_leaves(&a, &params, 20 * i * MS, 6 * MS, true));
 	for (uint64_t i = 100; i < 200; i++)
 		assert_false(weft_aqm_leaves(&a, &params, 20 * i * MS, 200 * MS, false));
-	assert_true(weft_aqm_leaves(&a, &params, 5000 * MS, 50 * MS, true)); /* that was a queue */
-	assert_false(weft_aqm_leaves(&a, &params, 5001 * MS, 50 * MS, true));
+	/* a burst that had to wait for the processor, and then a queue */
+	for (uint64_t i = 1; i < WEFT_AQM_BURST_PKTS; i++)
+		assert_false(weft_aqm_leaves(&a, &params, 5000 * MS + i * US, 50 * MS, true));
+	assert_true(weft_aqm_leaves(&a, &params, 5001 * MS, 50 * MS, true));
+	assert_false(weft_aqm_leaves(&a, &params, 5002 * MS, 50 * MS, true));
+	/* bursts do not add up */
+	for (uint64_t i = 0; i < 10; i++)
+		for (uint64_t k = 0; k < WEFT_AQM_BURST_PKTS / 2; k++)
+			assert_false(weft_aqm_leaves(&a, &params, (6000 + 100 * i) * MS + k * US,
+						     k ? 50 * MS : 0, true));
 }
 
 static void test_standing_queue(void **state)
@@ -92,7 +100,9 @@ static void test_extremes(void **state)
 	(void)weft_aqm_leaves(&a, &params, UINT64_MAX / 2, UINT64_MAX, true);
 	assert_false(weft_aqm_leaves(&a, &params, 5, UINT64_MAX, true)); /* time went back */
 	a = (struct weft_aqm){0};
-	assert_true(weft_aqm_leaves(&a, &wide, 1000 * MS, 5 * MS, true));
+	for (uint64_t i = 1; i < WEFT_AQM_BURST_PKTS; i++)
+		assert_false(weft_aqm_leaves(&a, &wide, 1000 * MS + i, 5 * MS, true));
+	assert_true(weft_aqm_leaves(&a, &wide, 1001 * MS, 5 * MS, true));
 	assert_false(weft_aqm_leaves(&a, &wide, 2000 * MS, 5 * MS, true));
 }
 
