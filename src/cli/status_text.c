@@ -216,11 +216,18 @@ static json_t *number_or_null(bool there, uint64_t v)
 	return there ? integer(v) : json_null();
 }
 
-static json_t *text_or_null(const char *text)
+json_t *weft_cli_json_text(const char *text)
 {
 	json_t *s = text[0] ? json_string(text) : json_null();
+	char copy[1024];
 
-	return s ? s : json_string("?"); /* not UTF-8 */
+	if (s)
+		return s;
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *c = copy; *c; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	return json_string(copy);
 }
 
 static json_t *peer_json(const struct weft_status_peer *s)
@@ -232,7 +239,7 @@ static json_t *peer_json(const struct weft_status_peer *s)
 	weft_key_to_base64(key, s->peer->public_key);
 	return json_pack(
 		"{s:o, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-		"name", text_or_null(s->named ? s->name : ""), "public_key", key, "health",
+		"name", weft_cli_json_text(s->named ? s->name : ""), "public_key", key, "health",
 		weft_health_name(s->health), "heard_seconds_ago",
 		number_or_null(s->heard, s->heard_s), "latest_handshake",
 		number_or_null(s->peer->last_handshake_sec != 0, s->peer->last_handshake_sec),
@@ -240,7 +247,7 @@ static json_t *peer_json(const struct weft_status_peer *s)
 		s->origin == WEFT_ORIGIN_NONE
 			? json_null()
 			: json_string(weft_conf_endpoint_text(s->peer, endpoint)),
-		"endpoint_origin", weft_origin_name(s->origin), "endpoint_why", text_or_null(s->why),
+		"endpoint_origin", weft_origin_name(s->origin), "endpoint_why", weft_cli_json_text(s->why),
 		"endpoint_since", number_or_null(s->endpoint_since != 0, s->endpoint_since),
 		"path_mtu", number_or_null(s->path_mtu != 0, s->path_mtu), "rx_bytes",
 		integer(s->peer->rx_bytes), "tx_bytes", integer(s->peer->tx_bytes), "rx_rate",
@@ -279,7 +286,7 @@ json_t *weft_status_json(const struct weft_status_view *v)
 	return json_pack(
 		"{s:s, s:s, s:o, s:o, s:b, s:o, s:i, s:o, s:o, s:s, s:o, s:i, s:i, s:i, s:o}",
 		"name", v->dev->name, "backend", look->daemon_rc ? "kernel" : "userspace",
-		"program", text_or_null(look->program), "version", text_or_null(v->dev->version),
+		"program", weft_cli_json_text(look->program), "version", weft_cli_json_text(v->dev->version),
 		"up", look->link && look->up, "since", number_or_null(look->since != 0, look->since),
 		"listen_port", (int)v->dev->listen_port, "mtu",
 		number_or_null(look->mtu != 0, look->mtu), "addresses", addresses_json(look),

@@ -23,4 +23,7 @@ void weft_status_print(FILE *out, const struct weft_status_view *v, bool colour)
 /* A new object, or NULL: no memory. */
 json_t *weft_status_json(const struct weft_status_view *v);
 
+/* A string; null for an empty one; bytes that are no UTF-8 become '?'. NULL: no memory. */
+json_t *weft_cli_json_text(const char *text);
+
 #endif

@@ -37,8 +37,9 @@ static int take_note(const json_t *object, struct weft_note *ret)
 	    weft_endpoint_parse(json_string_value(endpoint), json_string_length(endpoint),
 				&ret->endpoint) != 0)
 		return WEFT_E_PARSE;
-	take_text(json_object_get(object, "origin"), ret->origin);
+	take_text(json_object_get(json_object_get(object, "from"), "text"), ret->origin);
 	take_text(json_object_get(object, "reason"), ret->reason);
+	take_text(json_object_get(object, "refused"), ret->refused);
 	ret->since = since > 0 ? (uint64_t)since : 0;
 	return 0;
 }

@@ -5,8 +5,9 @@
  * why. Read as if anybody had written it. Pure.
  *
  * An object with the array "peers"; each is an object with "public_key" (base64), "endpoint"
- * (numeric), "origin" (what stands in the file), "since" (seconds since 1970) and "reason". All but
- * the key may be missing; names that are not known are passed over.
+ * (numeric, or null), "from" (an object whose "text" is what stands in the file), "since" (seconds
+ * since 1970), "reason", and "refused": why another endpoint was not taken. All but the key may be
+ * missing; names that are not known are passed over.
  */
 #ifndef WEFT_HOST_NOTE_H
 #define WEFT_HOST_NOTE_H
@@ -21,6 +22,7 @@ struct weft_note {
 	struct weft_endpoint endpoint; /* family WEFT_NONE: not said */
 	char origin[WEFT_NOTE_TEXT_LEN];
 	char reason[WEFT_NOTE_TEXT_LEN];
+	char refused[WEFT_NOTE_TEXT_LEN];
 	uint64_t since; /* 0: not said */
 };
 

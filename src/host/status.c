@@ -164,10 +164,9 @@ static bool file_has(const struct weft_quick_peer *peer, const struct weft_endpo
 static void tell_note(const struct weft_note *note, struct weft_status_peer *s)
 {
 	s->endpoint_since = note->since;
-	if (note->origin[0] && note->reason[0])
-		(void)snprintf(s->why, sizeof(s->why), "%s: %s", note->origin, note->reason);
-	else
-		(void)snprintf(s->why, sizeof(s->why), "%s%s", note->origin, note->reason);
+	(void)snprintf(s->why, sizeof(s->why), "%s%s%s%s%s", note->origin,
+		       note->origin[0] && note->reason[0] ? ": " : "", note->reason,
+		       note->refused[0] ? "; refused: " : "", note->refused);
 }
 
 static void find_origin(const struct weft_status_facts *f, const struct weft_quick_peer *file,
