@@ -112,7 +112,7 @@ static bool take_backend(struct weft_cli *cli, int *argc, char **argv)
 			continue;
 		}
 		value = *value ? value + 1 : i + 1 < *argc ? argv[++i] : "";
-		if (weft_backend_parse(value, &cli->backend)) {
+		if (weft_backend_parse(value, strlen(value), &cli->backend)) {
 			weft_cli_error(cli, "%s: expected auto, kernel or userspace, found \"%s\"",
 				       option, value);
 			return false;

@@ -8,6 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+int weft_backend_parse(const char *text, size_t len, enum weft_backend *ret_backend)
+{
+	static const char *const names[] = {
+		[WEFT_BACKEND_AUTO] = "auto",
+		[WEFT_BACKEND_KERNEL] = "kernel",
+		[WEFT_BACKEND_USERSPACE] = "userspace",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == len && memcmp(names[i], text, len) == 0) {
+			*ret_backend = (enum weft_backend)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 /*
  * Makes room for `want` elements in a list of `n`. Not realloc: the old block may hold keys, so it
  * is wiped before it is freed. 0 or -ENOMEM.

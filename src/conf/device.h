@@ -22,6 +22,17 @@
 #define WEFT_CONF_EXTRA_NAME_LEN 32  /* bytes with the NUL */
 #define WEFT_CONF_ZONE_LEN       16  /* bytes with the NUL: an interface name */
 
+/* Who runs an interface. */
+enum weft_backend {
+	WEFT_BACKEND_AUTO, /* what the kernel has is the kernel's, the rest is for daemons */
+	WEFT_BACKEND_KERNEL,
+	WEFT_BACKEND_USERSPACE,
+};
+
+/* "auto", "kernel" or "userspace", `len` bytes. 0 or -EINVAL. Any thread. */
+WEFT_MUST_CHECK int weft_backend_parse(const char *text, size_t len,
+				       enum weft_backend *ret_backend);
+
 /*
  * What a get says beyond wg's fields: named figures, UAPI key "weft_<name>". Names in use, device:
  * drop_<reason> (reasons: core/drop.h), cookies_sent, under_load_ns, staged_bytes, relayed_pkts,

@@ -20,7 +20,8 @@ static const char *const peer_keys[] = {"PublicKey", "PresharedKey",        "All
 /* [Interface] where wg-quick reads it */
 static const char *const all_interface_keys[] = {
 	"ListenPort", "FwMark", "PrivateKey", "Relay",   "Address",  "DNS",        "MTU",
-	"Table",      "PreUp",  "PostUp",     "PreDown", "PostDown", "SaveConfig", NULL};
+	"Table",      "PreUp",  "PostUp",     "PreDown", "PostDown", "SaveConfig", "Backend",
+	"Workers",    "Cpus",   "KillSwitch", "Exclude", NULL};
 const char *const weft_ini_quick_keys[] = {
 	[WEFT_INI_ADDRESS] = "Address",
 	[WEFT_INI_DNS] = "DNS",
@@ -31,6 +32,11 @@ const char *const weft_ini_quick_keys[] = {
 	[WEFT_INI_PRE_DOWN] = "PreDown",
 	[WEFT_INI_POST_DOWN] = "PostDown",
 	[WEFT_INI_SAVE_CONFIG] = "SaveConfig",
+	[WEFT_INI_BACKEND] = "Backend",
+	[WEFT_INI_WORKERS] = "Workers",
+	[WEFT_INI_CPUS] = "Cpus",
+	[WEFT_INI_KILL_SWITCH] = "KillSwitch",
+	[WEFT_INI_EXCLUDE] = "Exclude",
 	NULL,
 };
 
@@ -108,6 +114,11 @@ static unsigned column(const struct reader *r, size_t at)
 	return (unsigned)i + 1;
 }
 
+bool weft_ini_is_srv(const char *text, size_t len)
+{
+	return len > 1 && text[0] == '_' && !memchr(text, ':', len);
+}
+
 int weft_ini_shown(size_t len)
 {
 	return len > 100 ? 100 : (int)len;
@@ -172,7 +183,8 @@ static void hint_known_key(struct reader *r, size_t key_len)
 	else
 		weft_diag_hint(r->diag, "it has PrivateKey, ListenPort, FwMark, Relay%s",
 			       r->first ? ", Address, DNS, MTU, Table, PreUp, PostUp, PreDown, "
-					  "PostDown, SaveConfig"
+					  "PostDown, SaveConfig, Backend, Workers, Cpus, "
+					  "KillSwitch, Exclude"
 					: "");
 }
 
@@ -249,15 +261,22 @@ static int read_endpoint(struct reader *r, const char *text, size_t len)
 	struct weft_conf_name name = {0};
 	enum weft_fault_kind kind;
 	bool is_name = false;
+	int rc = 0;
 
+	if (r->first && weft_ini_is_srv(text, len))
+		return r->first->endpoint(r->first->ctx, index, r->line,
+					  column(r, (size_t)(text - r->c)), text, len);
 	kind = weft_value_endpoint(text, len, last_peer(r), &name, &is_name);
 	if (kind != WEFT_FAULT_NONE)
 		return bad_value(r, kind, "Endpoint", text, len);
 	last_peer(r)->has |= WEFT_PEER_HAS_ENDPOINT;
 	while (names->n && names->v[names->n - 1].peer == index) /* the last one counts */
 		names->n--;
-	if (!is_name)
-		return 0;
+	if (r->first)
+		rc = r->first->endpoint(r->first->ctx, index, r->line,
+					column(r, (size_t)(text - r->c)), text, len);
+	if (rc || !is_name)
+		return rc;
 	name.peer = index;
 	name.line = r->line;
 	name.column = column(r, (size_t)(text - r->c));

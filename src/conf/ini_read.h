@@ -7,7 +7,10 @@
 
 #include "conf/ini.h"
 
-/* The keys of [Interface] that wg-quick(8) adds, in the order of enum weft_ini_quick_key. */
+/*
+ * The keys of [Interface] that wg-quick(8) adds, and then those that `weft up` adds to them, in the
+ * order of enum weft_ini_quick_key.
+ */
 extern const char *const weft_ini_quick_keys[]; /* ends with NULL */
 
 enum weft_ini_quick_key {
@@ -20,6 +23,11 @@ enum weft_ini_quick_key {
 	WEFT_INI_PRE_DOWN,
 	WEFT_INI_POST_DOWN,
 	WEFT_INI_SAVE_CONFIG,
+	WEFT_INI_BACKEND, /* from here on weft's own */
+	WEFT_INI_WORKERS,
+	WEFT_INI_CPUS,
+	WEFT_INI_KILL_SWITCH,
+	WEFT_INI_EXCLUDE,
 };
 
 /* White space as C's isspace has it, whatever the locale. */
@@ -34,6 +42,12 @@ const char *const *weft_ini_find(const char *text, size_t len, const char *const
 /* Takes a line, without its newline, off the text. False at the end of it. */
 bool weft_ini_next_line(const char **text, size_t *len, const char **ret_line, size_t *ret_len);
 
+/*
+ * True if an endpoint, without white space, is the name of an SRV record (RFC 2782: it begins with
+ * "_") and no host:port.
+ */
+bool weft_ini_is_srv(const char *text, size_t len);
+
 /* How much of a text is shown in an error: so that a line of megabytes does not drown the rest. */
 int weft_ini_shown(size_t len);
 
@@ -44,6 +58,13 @@ struct weft_ini_first {
 	 * negative code, which ends the reading.
 	 */
 	int (*line)(void *ctx, unsigned number, const char *raw, size_t len);
+	/*
+	 * Each endpoint of peer `peer` (index) in turn, without white space, as host:port or as the
+	 * name of an SRV record: the device has the last one that is host:port. 0 or a negative
+	 * code, which ends the reading.
+	 */
+	int (*endpoint)(void *ctx, size_t peer, unsigned line, unsigned column, const char *text,
+			size_t len);
 	void *ctx;
 };
 

@@ -2,7 +2,7 @@
 /*
  * The reader of wg-quick's file: it takes its own lines and leaves the others to WireGuard's
  * reader. wg-quick(8), CONFIGURATION; where that is silent, as Debian's 1.0.20210914 behaves, but
- * that a hook keeps its "#", as later releases let it.
+ * that a hook keeps its "#", as later releases let it. Weft's own keys are read as those are.
  */
 #include "conf/quick.h"
 
@@ -132,28 +132,45 @@ static int add_text(struct reader *r, struct weft_quick_texts *texts, const char
 	return 0;
 }
 
-static int add_address(struct reader *r, const char *text, size_t len)
+/* Appends one entry of a list of prefixes. */
+static int add_prefix(struct reader *r, const char *text, size_t len, bool mask,
+		      struct weft_prefix **v, size_t *n, size_t *cap)
 {
-	struct weft_quick *q = r->ret;
 	enum weft_fault_kind kind;
 	struct weft_prefix p;
 
 	kind = weft_value_prefix(text, len, &p);
 	if (kind != WEFT_FAULT_NONE)
 		return bad(r, weft_fault_expected(kind), text, len);
-	if (q->n_addresses == WEFT_QUICK_MAX_ENTRIES)
+	if (mask)
+		(void)weft_prefix_mask(&p);
+	if (*n == WEFT_QUICK_MAX_ENTRIES)
 		return too_many(r);
-	if (q->n_addresses == q->cap_addresses) {
-		size_t cap = q->cap_addresses ? q->cap_addresses * 2 : 4;
-		struct weft_prefix *v = realloc(q->addresses, cap * sizeof(*v));
+	if (*n == *cap) {
+		size_t more = *cap ? *cap * 2 : 4;
+		struct weft_prefix *bigger = realloc(*v, more * sizeof(*bigger));
 
-		if (!v)
+		if (!bigger)
 			return -ENOMEM;
-		q->addresses = v;
-		q->cap_addresses = cap;
+		*v = bigger;
+		*cap = more;
 	}
-	q->addresses[q->n_addresses++] = p;
+	(*v)[(*n)++] = p;
 	return 0;
+}
+
+static int add_address(struct reader *r, const char *text, size_t len)
+{
+	struct weft_quick *q = r->ret;
+
+	return add_prefix(r, text, len, false, &q->addresses, &q->n_addresses, &q->cap_addresses);
+}
+
+static int add_exclude(struct reader *r, const char *text, size_t len)
+{
+	struct weft_quick *q = r->ret;
+
+	return add_prefix(r, text, len, true, &q->excludes, &q->n_excludes, &q->cap_excludes);
 }
 
 /* The address in front of a zone, as in "fe80::1%eth0". */
@@ -225,11 +242,13 @@ static bool number(const char *text, size_t len, uint32_t max, uint32_t *ret)
 static int read_mtu(struct reader *r)
 {
 	const struct line *l = &r->line;
+	bool is_auto = weft_ini_same(l->value, l->len, "auto");
 	uint32_t mtu = 0;
 
-	if (l->len && (!number(l->value, l->len, MTU_MAX, &mtu) || mtu < MTU_MIN))
-		return bad(r, "a number of bytes from 68 to 65535", l->value, l->len);
+	if (l->len && !is_auto && (!number(l->value, l->len, MTU_MAX, &mtu) || mtu < MTU_MIN))
+		return bad(r, "a number of bytes from 68 to 65535, or \"auto\"", l->value, l->len);
 	r->ret->mtu = mtu;
+	r->ret->mtu_auto = is_auto;
 	return 0;
 }
 
@@ -291,6 +310,58 @@ static int read_save_config(struct reader *r, bool *ret_save)
 	return 0;
 }
 
+static int read_backend(struct reader *r)
+{
+	const struct line *l = &r->line;
+	struct weft_quick *q = r->ret;
+
+	q->has_backend = l->len != 0;
+	q->backend = WEFT_BACKEND_AUTO;
+	if (l->len && weft_backend_parse(l->value, l->len, &q->backend))
+		return bad(r, "auto, kernel or userspace", l->value, l->len);
+	return 0;
+}
+
+static int read_workers(struct reader *r)
+{
+	const struct line *l = &r->line;
+	uint32_t workers = 0;
+
+	if (l->len && (!number(l->value, l->len, WEFT_QUICK_MAX_WORKERS, &workers) || workers < 2))
+		return bad(r, "a number from 2 to 16", l->value, l->len);
+	r->ret->workers = workers;
+	return 0;
+}
+
+static int read_cpus(struct reader *r)
+{
+	const struct line *l = &r->line;
+	struct weft_quick *q = r->ret;
+	bool ok = l->len < sizeof(q->cpus);
+
+	for (size_t i = 0; i < l->len && ok; i++)
+		ok = (l->value[i] >= '0' && l->value[i] <= '9') || l->value[i] == ',' ||
+		     l->value[i] == '-';
+	if (!ok)
+		return bad(r, "a list of processors as in 0-3,5", l->value, l->len);
+	memset(q->cpus, 0, sizeof(q->cpus));
+	if (l->len)
+		memcpy(q->cpus, l->value, l->len);
+	return 0;
+}
+
+static int read_kill_switch(struct reader *r)
+{
+	static const char *const words[] = {"on", "off", NULL};
+	const struct line *l = &r->line;
+	const char *const *word = weft_ini_find(l->value, l->len, words);
+
+	if (l->len && !word)
+		return bad(r, "\"on\" or \"off\"", l->value, l->len);
+	r->ret->kill_switch = word == &words[0];
+	return 0;
+}
+
 static int read_line(struct reader *r)
 {
 	const struct line *l = &r->line;
@@ -313,12 +384,109 @@ static int read_line(struct reader *r)
 	case WEFT_INI_POST_DOWN:
 		return add_text(r, &r->ret->post_down, l->value, l->hook_len);
 	case WEFT_INI_SAVE_CONFIG:
+		return read_save_config(r, &r->ret->save_config);
+	case WEFT_INI_BACKEND:
+		return read_backend(r);
+	case WEFT_INI_WORKERS:
+		return read_workers(r);
+	case WEFT_INI_CPUS:
+		return read_cpus(r);
+	case WEFT_INI_KILL_SWITCH:
+		return read_kill_switch(r);
+	case WEFT_INI_EXCLUDE:
 		break;
 	}
-	return read_save_config(r, &r->ret->save_config);
+	return each_word(r, add_exclude);
 }
 
-/* weft_ini_line */
+/* Room in ret->peers for the first `n`. */
+static int reach_peers(struct weft_quick *q, size_t n)
+{
+	if (n > q->cap_peers) {
+		size_t cap = q->cap_peers * 2 > n ? q->cap_peers * 2 : n + 4;
+		struct weft_quick_peer *v = reallocarray(q->peers, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		q->peers = v;
+		q->cap_peers = cap;
+	}
+	while (q->n_peers < n)
+		q->peers[q->n_peers++] = (struct weft_quick_peer){0};
+	return 0;
+}
+
+/* A comment that says a peer's name: "# Name = x", or "# friendly_name = x". */
+static int read_peer_name(struct reader *r, const char *raw, size_t len)
+{
+	static const char *const keys[] = {"Name", "friendly_name", NULL};
+	size_t peer = r->ret->wg.dev.n_peers, key_len;
+	const char *key, *eq;
+	char *copy;
+	int rc;
+
+	trim_start(&raw, &len);
+	if (!peer || r->in_interface || !len || *raw != '#')
+		return 0;
+	key = raw + 1;
+	eq = memchr(raw, '=', len);
+	if (!eq)
+		return 0;
+	key_len = (size_t)(eq - key);
+	trim_start(&key, &key_len);
+	trim_end(key, &key_len);
+	len -= (size_t)(eq + 1 - raw);
+	raw = eq + 1;
+	trim_start(&raw, &len);
+	trim_end(raw, &len);
+	if (!weft_ini_find(key, key_len, keys) || !len || len > WEFT_QUICK_MAX_PEER_NAME)
+		return 0;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)raw[i] < ' ' || raw[i] == 127)
+			return 0;
+	rc = reach_peers(r->ret, peer);
+	if (rc)
+		return rc;
+	copy = strndup(raw, len);
+	if (!copy)
+		return -ENOMEM;
+	free(r->ret->peers[peer - 1].name);
+	r->ret->peers[peer - 1].name = copy;
+	return 0;
+}
+
+/* weft_ini_first.endpoint */
+static int on_endpoint(void *ctx, size_t peer, unsigned line, unsigned column, const char *text,
+		       size_t len)
+{
+	struct reader *r = ctx;
+	struct weft_quick_endpoint *v;
+	struct weft_quick_peer *p;
+	int rc = reach_peers(r->ret, peer + 1);
+
+	if (rc)
+		return rc;
+	p = &r->ret->peers[peer];
+	if (p->n_endpoints == WEFT_QUICK_MAX_ENDPOINTS) {
+		weft_diag_set(r->diag, line, column, "more than %d endpoints of one peer",
+			      WEFT_QUICK_MAX_ENDPOINTS);
+		return WEFT_E_PARSE;
+	}
+	v = reallocarray(p->endpoints, p->n_endpoints + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	p->endpoints = v;
+	v += p->n_endpoints;
+	*v = (struct weft_quick_endpoint){
+		.line = line, .column = column, .srv = weft_ini_is_srv(text, len)};
+	v->text = strndup(text, len);
+	if (!v->text)
+		return -ENOMEM;
+	p->n_endpoints++;
+	return 0;
+}
+
+/* weft_ini_first.line */
 static int on_line(void *ctx, unsigned number, const char *raw, size_t len)
 {
 	struct reader *r = ctx;
@@ -328,7 +496,7 @@ static int on_line(void *ctx, unsigned number, const char *raw, size_t len)
 	r->number = number;
 	r->raw = raw;
 	if (!look(r, raw, len))
-		return 0;
+		return read_peer_name(r, raw, len);
 	nul = memchr(raw, '\0', len);
 	if (nul) {
 		weft_diag_set(r->diag, number, column(r, nul), "a NUL byte in the text");
@@ -347,9 +515,21 @@ int weft_quick_parse(const char *text, size_t len, struct weft_quick *ret,
 		     weft_conf_host_bits host_bits, void *ctx, struct weft_diag *diag)
 {
 	struct reader r = {.ret = ret, .diag = diag};
-	const struct weft_ini_first first = {.line = on_line, .ctx = &r};
+	const struct weft_ini_first first = {.line = on_line, .endpoint = on_endpoint, .ctx = &r};
+	int rc = weft_ini_read(text, len, &ret->wg, host_bits, ctx, &first, diag);
 
-	return weft_ini_read(text, len, &ret->wg, host_bits, ctx, &first, diag);
+	return rc ? rc : reach_peers(ret, ret->wg.dev.n_peers);
+}
+
+static void clear_peers(struct weft_quick *q)
+{
+	for (size_t i = 0; i < q->n_peers; i++) {
+		for (size_t j = 0; j < q->peers[i].n_endpoints; j++)
+			free(q->peers[i].endpoints[j].text);
+		free(q->peers[i].endpoints);
+		free(q->peers[i].name);
+	}
+	free(q->peers);
 }
 
 static void clear_texts(struct weft_quick_texts *t)
@@ -366,6 +546,8 @@ void weft_quick_clear(struct weft_quick *q)
 {
 	weft_ini_result_clear(&q->wg);
 	free(q->addresses);
+	free(q->excludes);
+	clear_peers(q);
 	clear_texts(&q->dns_servers);
 	clear_texts(&q->dns_search);
 	clear_texts(&q->pre_up);
@@ -384,6 +566,30 @@ static void trim_blanks(const char **text, size_t *len)
 	}
 	while (*len && ((*text)[*len - 1] == ' ' || (*text)[*len - 1] == '\t'))
 		(*len)--;
+}
+
+/* True for the line of an endpoint that is an SRV record's name: WireGuard does not know those. */
+static bool is_srv_line(const char *line, size_t len)
+{
+	static const char key[] = "endpoint=_";
+	size_t at = 0, after = 0;
+
+	for (size_t i = 0; i < len && line[i] != '#'; i++) {
+		char c = line[i];
+
+		if (weft_ini_is_space(c))
+			continue;
+		if (at == sizeof(key) - 1) {
+			after++;
+			if (c == ':')
+				return false;
+		} else if (c == key[at] || (c >= 'A' && c <= 'Z' && c + 32 == key[at])) {
+			at++;
+		} else {
+			return false;
+		}
+	}
+	return after > 0;
 }
 
 /* Appends the text without its NUL bytes, which bash passes over. */
@@ -417,6 +623,8 @@ static int strip(struct reader *r, const char *text, size_t len, struct weft_tex
 				rc = read_save_config(r, &save);
 			continue;
 		}
+		if (is_srv_line(line, n))
+			continue;
 		trim_blanks(&line, &n);
 		if (!n && !ended) /* blanks after the last newline are no line */
 			break;

@@ -25,21 +25,6 @@ static bool is_asked(enum weft_backend which, size_t i)
 	return which == WEFT_BACKEND_AUTO || which == backends[i].id;
 }
 
-int weft_backend_parse(const char *text, enum weft_backend *ret_backend)
-{
-	if (strcmp(text, "auto") == 0) {
-		*ret_backend = WEFT_BACKEND_AUTO;
-		return 0;
-	}
-	for (size_t i = 0; i < N_BACKENDS; i++) {
-		if (strcmp(text, backends[i].b->name) == 0) {
-			*ret_backend = backends[i].id;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 int weft_names_add(struct weft_names *names, const char *name, size_t len)
 {
 	if (names->n == names->cap) {

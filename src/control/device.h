@@ -10,15 +10,6 @@
 
 #define WEFT_UAPI_DIR "/var/run/wireguard"
 
-enum weft_backend {
-	WEFT_BACKEND_AUTO, /* what the kernel has is the kernel's, the rest is for daemons */
-	WEFT_BACKEND_KERNEL,
-	WEFT_BACKEND_USERSPACE,
-};
-
-/* "auto", "kernel" or "userspace". 0 or -EINVAL. */
-WEFT_MUST_CHECK int weft_backend_parse(const char *text, enum weft_backend *ret_backend);
-
 /*
  * Names of live interfaces: WireGuard links of the kernel in this network namespace, and sockets
  * that accept a connection (those that refuse are unlinked, as wg does). `*ret_names`: array of

@@ -19,6 +19,11 @@ static void check_parsed(const struct weft_quick *q)
 	for (size_t i = 0; i < q->n_addresses; i++)
 		FUZZ_CHECK(q->addresses[i].len <= weft_family_bits(q->addresses[i].ip.family));
 	FUZZ_CHECK((q->table == WEFT_QUICK_TABLE_NAME) == (q->table_name[0] != '\0'));
+	FUZZ_CHECK(q->n_peers == q->wg.dev.n_peers);
+	for (size_t i = 0; i < q->n_peers; i++)
+		for (size_t j = 0; j < q->peers[i].n_endpoints; j++)
+			FUZZ_CHECK(q->peers[i].endpoints[j].text && q->peers[i].endpoints[j].line);
+	FUZZ_CHECK(!q->mtu_auto || !q->mtu);
 	FUZZ_CHECK(!q->mtu || (q->mtu >= 68 && q->mtu <= 65535));
 	check_texts(&q->dns_servers);
 	check_texts(&q->dns_search);

@@ -40,7 +40,7 @@ static const struct bad_case bad_cases[] = {
 	{IF "Address = 10.0.0.1/24, 10.0.0.2/33\n", 2, 24, "a length after the slash", ""},
 	{IF "Address = 10.0.0.0.1\n", 2, 11, "an IPv4 or IPv6 address", ""},
 	{IF "Address = host\n", 2, 11, "Address: expected an IPv4 or IPv6 address", ""},
-	{IF "\tMTU = 1400b # x\n", 2, 8, "from 68 to 65535, found \"1400b\"", ""},
+	{IF "\tMTU = 1400b # x\n", 2, 8, "from 68 to 65535, or \"auto\", found \"1400b\"", ""},
 	{IF "MTU=67\n", 2, 5, "from 68 to 65535", ""},
 	{IF "MTU=65536\n", 2, 5, "from 68 to 65535", ""},
 	{IF "MTU=18446744073709552896\n", 2, 5, "from 68 to 65535", ""},
@@ -53,6 +53,15 @@ static const struct bad_case bad_cases[] = {
 	{IF "DNS = 1.1.1.1, 1.1.1\n", 2, 16, "DNS: expected an IPv4 or IPv6 address", ""},
 	{IF "DNS = ::g\n", 2, 7, "DNS: expected an IPv4 or IPv6 address", ""},
 	{IF "DNS = a, b\x01\n", 2, 11, "a control character", ""},
+	{IF "Backend = wireguard\n", 2, 11, "expected auto, kernel or userspace", ""},
+	{IF "Workers = 1\n", 2, 11, "a number from 2 to 16", ""},
+	{IF "Workers = 17\n", 2, 11, "a number from 2 to 16", ""},
+	{IF "Cpus = 0-3;5\n", 2, 8, "a list of processors", ""},
+	{IF "KillSwitch = true\n", 2, 14, "\"on\" or \"off\"", ""},
+	{IF "Exclude = 10.0.0.0/8, office\n", 2, 23, "an IPv4 or IPv6 address", ""},
+	{PEER "Exclude = 10.0.0.0/8\n", 3, 1, "no key", "Exclude belongs to [Interface]"},
+	{PEER "Endpoint = host\n", 3, 12, "host:port", ""},
+	{PEER "Endpoint = _\n", 3, 12, "host:port", ""},
 	{IF "SaveConfig = yes\n", 2, 14, "\"true\" or \"false\", found \"yes\"", ""},
 	{IF "SaveConfig =\n", 2, 13, "SaveConfig has no value", ""},
 	/* WireGuard's own lines keep their places between wg-quick's */
@@ -145,6 +154,90 @@ static void every_key(void **state)
 	assert_int_equal(q.wg.names.n, 1);
 	assert_int_equal(q.wg.names.v[0].line, 25);
 	weft_quick_clear(&q);
+}
+
+static void own_keys(void **state)
+{
+	static const char text[] = IF
+		"MTU = auto\nBackend = kernel\nBackend = userspace\nWorkers = 4\nCpus = 0-3,5 # x\n"
+		"KillSwitch = ON\nExclude = 10.1.2.3/8, fd00::/64\nexclude = 192.0.2.7\n# Name = "
+		"no\n"
+		"[Peer]\nPublicKey = " K1 "\n";
+	struct weft_quick q;
+
+	(void)state;
+	parse(text, &q);
+	assert_true(q.mtu_auto);
+	assert_int_equal(q.mtu, 0);
+	assert_true(q.has_backend);
+	assert_int_equal(q.backend, WEFT_BACKEND_USERSPACE);
+	assert_int_equal(q.workers, 4);
+	assert_string_equal(q.cpus, "0-3,5");
+	assert_true(q.kill_switch);
+	assert_int_equal(q.n_excludes, 3);
+	assert_int_equal(q.excludes[0].ip.b[1], 0); /* without host bits */
+	assert_int_equal(q.excludes[2].len, 32);
+	assert_int_equal(q.n_peers, 1);
+	assert_null(q.peers[0].name);
+	weft_quick_clear(&q);
+	parse(IF "MTU = auto\nMTU = 1400\nBackend =\nWorkers=\nCpus=\nKillSwitch=\n", &q);
+	assert_false(q.mtu_auto || q.has_backend || q.workers || q.cpus[0] || q.kill_switch);
+	assert_int_equal(q.mtu, 1400);
+	weft_quick_clear(&q);
+}
+
+static void peers_beyond_wireguard(void **state)
+{
+	static const char text[] =
+		"# Name = before\n" PEER "#Name=  paris, rack 4 \r\n"
+		"Endpoint = 192.0.2.1:5\n Endpoint = [2001:db8::1]:6 # x\nEnd point = "
+		"host.example:7\n"
+		"[Peer]\nPublicKey = " K2 "\n# friendly_name = x\n# Named = y\n# Name =\n"
+		"Endpoint = _wireguard._udp.example.com\n" PEER;
+	const struct weft_quick_endpoint *e;
+	struct weft_text stripped = {0};
+	struct weft_quick q;
+
+	(void)state;
+	parse(text, &q);
+	assert_int_equal(q.n_peers, 3);
+	assert_string_equal(q.peers[0].name, "paris, rack 4");
+	assert_int_equal(q.peers[0].n_endpoints, 3);
+	e = q.peers[0].endpoints;
+	assert_string_equal(e[0].text, "192.0.2.1:5");
+	assert_string_equal(e[1].text, "[2001:db8::1]:6");
+	assert_string_equal(e[2].text, "host.example:7");
+	assert_int_equal(e[1].line, 6);
+	assert_int_equal(e[1].column, 13);
+	assert_int_equal(q.wg.names.n, 1); /* the last one, as wg has it */
+	assert_string_equal(q.peers[1].name, "x");
+	assert_int_equal(q.peers[1].n_endpoints, 1);
+	assert_true(q.peers[1].endpoints[0].srv && !e[2].srv);
+	assert_false(q.wg.dev.peers[1].has & WEFT_PEER_HAS_ENDPOINT);
+	assert_null(q.peers[2].name);
+	assert_int_equal(q.peers[2].n_endpoints, 0);
+	weft_quick_clear(&q);
+	assert_int_equal(weft_quick_strip(text, strlen(text), &stripped, NULL, NULL), 0);
+	assert_int_equal(weft_text_append(&stripped, "", 1), 0);
+	assert_null(strstr(stripped.p, "_wireguard"));
+	assert_non_null(strstr(stripped.p, "host.example"));
+	weft_text_clear(&stripped);
+}
+
+static void too_many_endpoints(void **state)
+{
+	struct weft_text text = {0};
+	struct weft_quick q = {0};
+	struct weft_diag diag = {0};
+
+	(void)state;
+	assert_int_equal(weft_text_append(&text, PEER, sizeof(PEER) - 1), 0);
+	for (int i = 0; i <= WEFT_QUICK_MAX_ENDPOINTS; i++)
+		assert_int_equal(weft_text_printf(&text, "Endpoint = 192.0.2.1:%d\n", i + 1), 0);
+	assert_int_equal(weft_quick_parse(text.p, text.len, &q, NULL, NULL, &diag), WEFT_E_PARSE);
+	assert_int_equal(diag.line, 2 + WEFT_QUICK_MAX_ENDPOINTS + 1);
+	weft_quick_clear(&q);
+	weft_text_clear(&text);
 }
 
 static void tables(void **state)
@@ -268,8 +361,15 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_table), cmocka_unit_test(every_key), cmocka_unit_test(tables),
-		cmocka_unit_test(limits),    cmocka_unit_test(strip),     cmocka_unit_test(names),
+		cmocka_unit_test(own_keys),
+		cmocka_unit_test(peers_beyond_wireguard),
+		cmocka_unit_test(too_many_endpoints),
+		cmocka_unit_test(bad_table),
+		cmocka_unit_test(every_key),
+		cmocka_unit_test(tables),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(strip),
+		cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

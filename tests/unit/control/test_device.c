@@ -173,14 +173,14 @@ static void backend_names(void **state)
 	enum weft_backend b = WEFT_BACKEND_KERNEL;
 
 	(void)state;
-	assert_int_equal(weft_backend_parse("auto", &b), 0);
+	assert_int_equal(weft_backend_parse("auto", 4, &b), 0);
 	assert_int_equal(b, WEFT_BACKEND_AUTO);
-	assert_int_equal(weft_backend_parse("userspace", &b), 0);
+	assert_int_equal(weft_backend_parse("userspace", 9, &b), 0);
 	assert_int_equal(b, WEFT_BACKEND_USERSPACE);
-	assert_int_equal(weft_backend_parse("kernel", &b), 0);
+	assert_int_equal(weft_backend_parse("kernel", 6, &b), 0);
 	assert_int_equal(b, WEFT_BACKEND_KERNEL);
-	assert_int_equal(weft_backend_parse("Auto", &b), -EINVAL);
-	assert_int_equal(weft_backend_parse("", &b), -EINVAL);
+	assert_int_equal(weft_backend_parse("Auto", 4, &b), -EINVAL);
+	assert_int_equal(weft_backend_parse("", 0, &b), -EINVAL);
 	assert_int_equal(b, WEFT_BACKEND_KERNEL);
 }
 
