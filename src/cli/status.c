@@ -76,7 +76,7 @@ static int show(struct command *c, struct seen *s, const struct weft_conf_device
 	};
 	struct weft_status_view view = {
 		.dev = dev, .look = &look, .status = &status, .now_sec = facts.now_sec};
-	int rc = weft_host_look(s->target.name, &look);
+	int rc = weft_host_look_around(s->target.name, &look);
 
 	facts.up = look.link && look.up;
 	if (!rc)

@@ -275,7 +275,7 @@ static void take_names(struct weft_doctor_facts *f)
 static int gather(const struct weft_doctor_source *source, struct weft_doctor_facts *f,
 		  struct weft_conf_device *dev)
 {
-	int rc = weft_host_look(f->ifname, &f->look);
+	int rc = weft_host_look_around(f->ifname, &f->look);
 
 	if (rc)
 		return rc;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control/device.h"
+#include "host/rundir.h"
 #include "linux/ifconf.h"
 
 #define MAX_ADDRESSES 4096
@@ -153,7 +154,7 @@ static int look_at_kill_switch(const char *ifname)
 	return rc ? -1 : yes;
 }
 
-int weft_host_look(const char *ifname, struct weft_host_look *ret)
+int weft_host_look_around(const char *ifname, struct weft_host_look *ret)
 {
 	struct weft_text text = {0};
 	char path[64];
@@ -166,7 +167,7 @@ int weft_host_look(const char *ifname, struct weft_host_look *ret)
 	if (rc)
 		return rc;
 	ret->kill_switch = look_at_kill_switch(ifname);
-	(void)snprintf(path, sizeof(path), WEFT_RUN_DIR "/%s/endpoints.json", ifname);
+	(void)snprintf(path, sizeof(path), WEFT_HOST_RUN_DIR "/%s/endpoints.json", ifname);
 	rc = weft_host_read_file(path, WEFT_NOTE_MAX_BYTES, &text);
 	if (!rc && weft_notes_parse(text.p, text.len, &ret->notes))
 		weft_notes_clear(&ret->notes);

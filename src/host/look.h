@@ -11,8 +11,6 @@
 #include "conf/quick.h"
 #include "host/note.h"
 
-#define WEFT_RUN_DIR "/run/weft"
-
 struct weft_host_look {
 	int daemon_rc;           /* of weft_control_daemon */
 	pid_t pid;               /* of the daemon; 0: not known */
@@ -27,7 +25,7 @@ struct weft_host_look {
 };
 
 /* 0 or -ENOMEM. `ret` starts zeroed and is cleared by the caller. */
-WEFT_MUST_CHECK int weft_host_look(const char *ifname, struct weft_host_look *ret);
+WEFT_MUST_CHECK int weft_host_look_around(const char *ifname, struct weft_host_look *ret);
 void weft_host_look_clear(struct weft_host_look *look);
 
 /* What nft(8) answers to a command that lists, as JSON. 0, -ENOMEM or -EIO: it refused. */
