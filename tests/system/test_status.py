@@ -140,6 +140,22 @@ def test_full_tunnel(pair):
         assert interface(p.a)["tunnel"] == said, allowed
 
 
+def test_daemon_in_the_background(net):
+    """Who serves the socket is known also after it has left its parent."""
+    host = net.host()
+    host.run(wg.PROGRAMS[DUT](), "wg0")
+    pid = wg.pid_of_socket(host, "wg0")
+    assert pid in host.processes()
+    host.run("wg", "set", "wg0", "private-key", "/dev/stdin", "listen-port", "51820",
+             input=wg.Key().private64 + "\n")
+    host.ip("addr add 10.99.0.1/24 dev wg0", "link set wg0 up")
+    i = interface(host, "wg0")
+    assert i["program"] == "weftd" and i["since"] and i["up"]
+    assert host.run(wg.weft(), "doctor", "wg0").returncode == 0, "the port is its own"
+    host.ip("link del wg0")
+    wait.until(lambda: pid not in host.processes(), "it has ended")
+
+
 def test_of_a_file(pair):
     p = pair(DUT, DUT)
     path = p.net.file("wg0.conf")
