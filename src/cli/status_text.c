@@ -18,9 +18,9 @@
 
 /* Drops that say that somebody's keys, clock or allowed IPs are wrong. */
 static const char *const telling_drops[] = {
-	"drop_rx_mac1",      "drop_rx_handshake", "drop_rx_unknown_peer", "drop_rx_timestamp",
-	"drop_rx_auth",      "drop_rx_replay",    "drop_rx_allowed_ips",  "drop_tx_no_peer",
-	"drop_tx_no_endpoint"};
+	"drop_rx_mac1",        "drop_rx_handshake", "drop_rx_unknown_peer",
+	"drop_rx_timestamp",   "drop_rx_auth",      "drop_rx_replay",
+	"drop_rx_allowed_ips", "drop_tx_no_peer",   "drop_tx_no_endpoint"};
 
 #define N_DROPS (sizeof(telling_drops) / sizeof(telling_drops[0]))
 
@@ -247,9 +247,10 @@ static json_t *peer_json(const struct weft_status_peer *s)
 		s->origin == WEFT_ORIGIN_NONE
 			? json_null()
 			: json_string(weft_conf_endpoint_text(s->peer, endpoint)),
-		"endpoint_origin", weft_origin_name(s->origin), "endpoint_why", weft_cli_json_text(s->why),
-		"endpoint_since", number_or_null(s->endpoint_since != 0, s->endpoint_since),
-		"path_mtu", number_or_null(s->path_mtu != 0, s->path_mtu), "rx_bytes",
+		"endpoint_origin", weft_origin_name(s->origin), "endpoint_why",
+		weft_cli_json_text(s->why), "endpoint_since",
+		number_or_null(s->endpoint_since != 0, s->endpoint_since), "path_mtu",
+		number_or_null(s->path_mtu != 0, s->path_mtu), "rx_bytes",
 		integer(s->peer->rx_bytes), "tx_bytes", integer(s->peer->tx_bytes), "rx_rate",
 		number_or_null(s->has_rates, s->rx_rate), "tx_rate",
 		number_or_null(s->has_rates, s->tx_rate), "handshakes_unanswered",
@@ -286,11 +287,12 @@ json_t *weft_status_json(const struct weft_status_view *v)
 	return json_pack(
 		"{s:s, s:s, s:o, s:o, s:b, s:o, s:i, s:o, s:o, s:s, s:o, s:i, s:i, s:i, s:o}",
 		"name", v->dev->name, "backend", look->daemon_rc ? "kernel" : "userspace",
-		"program", weft_cli_json_text(look->program), "version", weft_cli_json_text(v->dev->version),
-		"up", look->link && look->up, "since", number_or_null(look->since != 0, look->since),
-		"listen_port", (int)v->dev->listen_port, "mtu",
-		number_or_null(look->mtu != 0, look->mtu), "addresses", addresses_json(look),
-		"tunnel", weft_tunnel_name(s->tunnel), "kill_switch",
+		"program", weft_cli_json_text(look->program), "version",
+		weft_cli_json_text(v->dev->version), "up", look->link && look->up, "since",
+		number_or_null(look->since != 0, look->since), "listen_port",
+		(int)v->dev->listen_port, "mtu", number_or_null(look->mtu != 0, look->mtu),
+		"addresses", addresses_json(look), "tunnel", weft_tunnel_name(s->tunnel),
+		"kill_switch",
 		look->kill_switch < 0 ? json_null() : json_boolean(look->kill_switch), "down",
 		(int)s->n_health[WEFT_HEALTH_DOWN], "quiet", (int)s->n_health[WEFT_HEALTH_QUIET],
 		"healthy", (int)s->n_health[WEFT_HEALTH_UP], "peers", peers);

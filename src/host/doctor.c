@@ -24,16 +24,16 @@ struct exam {
 	const struct weft_doctor_facts *f;
 	struct weft_findings *out;
 	int rc;
-	size_t n_silent;   /* peers with an endpoint that do not answer */
-	size_t n_missing;  /* peers without an endpoint that never came */
-	bool keys_told;    /* the keys explain the silence already */
+	size_t n_silent;  /* peers with an endpoint that do not answer */
+	size_t n_missing; /* peers without an endpoint that never came */
+	bool keys_told;   /* the keys explain the silence already */
 };
 
 const char *weft_step_name(enum weft_doctor_step step)
 {
-	static const char *const names[] = {"file",       "clock",  "backend",  "link",     "key",
-					    "port",       "dns",    "route",    "sent",     "keys",
-					    "answered",   "allowed-ips", "mtu", "nat",      "firewall"};
+	static const char *const names[] = {
+		"file", "clock", "backend",  "link",        "key", "port", "dns",     "route",
+		"sent", "keys",  "answered", "allowed-ips", "mtu", "nat",  "firewall"};
 
 	return names[step];
 }
@@ -46,9 +46,10 @@ const char *weft_severity_name(enum weft_severity severity)
 }
 
 /* Appends a finding; what is to be done is said next, with to_do. */
-__attribute__((format(printf, 5, 6))) static void
-find(struct exam *e, enum weft_doctor_step step, enum weft_severity severity,
-     const struct weft_doctor_peer *peer, const char *fmt, ...)
+__attribute__((format(printf, 5, 6))) static void find(struct exam *e, enum weft_doctor_step step,
+						       enum weft_severity severity,
+						       const struct weft_doctor_peer *peer,
+						       const char *fmt, ...)
 {
 	struct weft_findings *out = e->out;
 	struct weft_finding *f;
@@ -110,8 +111,8 @@ static bool is_well(const struct weft_doctor_peer *p)
 /* It should answer, and does not. */
 static bool is_silent(const struct exam *e, const struct weft_doctor_peer *p)
 {
-	return e->f->has_device && e->f->look.up && p->on_device && has_endpoint(p) && !is_well(p) &&
-	       (p->provoked || p->after.tx_bytes || p->keepalive_s);
+	return e->f->has_device && e->f->look.up && p->on_device && has_endpoint(p) &&
+	       !is_well(p) && (p->provoked || p->after.tx_bytes || p->keepalive_s);
 }
 
 /* ---- clock ---- */
@@ -156,13 +157,15 @@ static void backend_of(struct exam *e)
 		return;
 	if (f->look.daemon_rc == -ECONNREFUSED) {
 		find(e, WEFT_STEP_BACKEND, WEFT_SEVERITY_FAULT, NULL,
-		     "the daemon of %s is gone: its socket is there, but nobody listens on it", name);
-		to_do(e, "weft up %s (it removes the stale socket); look in the log why the daemon "
-			 "ended",
+		     "the daemon of %s is gone: its socket is there, but nobody listens on it",
+		     name);
+		to_do(e,
+		      "weft up %s (it removes the stale socket); look in the log why the daemon "
+		      "ended",
 		      name);
 	} else if (f->device_rc == -EACCES || f->device_rc == -EPERM) {
-		find(e, WEFT_STEP_BACKEND, WEFT_SEVERITY_FAULT, NULL, "%s is there, but not for you",
-		     name);
+		find(e, WEFT_STEP_BACKEND, WEFT_SEVERITY_FAULT, NULL,
+		     "%s is there, but not for you", name);
 		to_do(e, "run this as root");
 	} else if (f->look.link && f->look.tun) {
 		find(e, WEFT_STEP_BACKEND, WEFT_SEVERITY_FAULT, NULL,
@@ -178,7 +181,8 @@ static void backend_of(struct exam *e)
 		to_do(e, "weft up %s", name);
 		if (f->kernel_has_wireguard == WEFT_NO)
 			find(e, WEFT_STEP_BACKEND, WEFT_SEVERITY_NOTE, NULL,
-			     "the kernel has no WireGuard loaded: without its module weftd is used");
+			     "the kernel has no WireGuard loaded: without its module weftd is "
+			     "used");
 	} else {
 		find(e, WEFT_STEP_BACKEND, WEFT_SEVERITY_FAULT, NULL, "%s cannot be read: %s", name,
 		     weft_strerror(f->device_rc));
@@ -230,8 +234,9 @@ static void key_of(struct exam *e)
 		if (memcmp(p->public_key, f->public_key, WEFT_KEY_LEN) == 0) {
 			find(e, WEFT_STEP_KEY, WEFT_SEVERITY_FAULT, p,
 			     "this peer's public key is this host's own");
-			to_do(e, "put the peer's public key there: `weft pubkey` of its private "
-				 "key, or `weft show %s public-key` on it",
+			to_do(e,
+			      "put the peer's public key there: `weft pubkey` of its private "
+			      "key, or `weft show %s public-key` on it",
 			      f->ifname);
 		} else if (f->file && p->in_file && !p->on_device) {
 			find(e, WEFT_STEP_KEY, WEFT_SEVERITY_FAULT, p,
@@ -271,8 +276,9 @@ static void port_of(struct exam *e)
 	} else if (h->state == WEFT_PORT_FREE && f->has_device && f->look.up) {
 		find(e, WEFT_STEP_PORT, WEFT_SEVERITY_FAULT, NULL,
 		     "UDP port %u is not open, although %s is up", port, f->ifname);
-		to_do(e, "look in the daemon's log for sockets_failed; then ip link set %s down and "
-			 "up again",
+		to_do(e,
+		      "look in the daemon's log for sockets_failed; then ip link set %s down and "
+		      "up again",
 		      f->ifname);
 	}
 	if (!f->firewall_known) {
@@ -282,8 +288,8 @@ static void port_of(struct exam *e)
 	}
 	if (!f->firewall.drops_new || !(e->n_missing || e->n_silent))
 		return;
-	find(e, WEFT_STEP_PORT, f->firewall.drops_answers || e->n_missing ? WEFT_SEVERITY_SUSPECT
-									   : WEFT_SEVERITY_NOTE,
+	find(e, WEFT_STEP_PORT,
+	     f->firewall.drops_answers || e->n_missing ? WEFT_SEVERITY_SUSPECT : WEFT_SEVERITY_NOTE,
 	     NULL, "this host's firewall may drop what comes to UDP port %u (nft chain %s)%s", port,
 	     f->firewall.chain,
 	     f->firewall.drops_answers ? "" : "; answers to what this host sends pass");
@@ -297,8 +303,7 @@ static void dns_of(struct exam *e)
 	for (size_t i = 0; i < e->f->n_peers; i++) {
 		const struct weft_doctor_peer *p = &e->f->peers[i];
 		const struct weft_doctor_name *d = &p->dns;
-		enum weft_severity severity =
-			is_well(p) ? WEFT_SEVERITY_NOTE : WEFT_SEVERITY_FAULT;
+		enum weft_severity severity = is_well(p) ? WEFT_SEVERITY_NOTE : WEFT_SEVERITY_FAULT;
 		char text[WEFT_IP_TEXT_LEN], now[WEFT_IP_TEXT_LEN];
 		bool same = false;
 
@@ -313,13 +318,14 @@ static void dns_of(struct exam *e)
 			to_do(e, "look at /etc/resolv.conf: are its servers reached past the "
 				 "tunnel?");
 		} else if (d->dns == WEFT_DNS_FOUND && p->on_device && has_endpoint(p) && !same) {
-			find(e, WEFT_STEP_DNS, is_well(p) ? WEFT_SEVERITY_NOTE
-							  : WEFT_SEVERITY_SUSPECT,
-			     p, "%s is %s now, and the endpoint is still %s", d->host,
+			find(e, WEFT_STEP_DNS,
+			     is_well(p) ? WEFT_SEVERITY_NOTE : WEFT_SEVERITY_SUSPECT, p,
+			     "%s is %s now, and the endpoint is still %s", d->host,
 			     weft_ip_format(&d->found[0], text),
 			     weft_ip_format(&p->endpoint.ip, now));
 			if (!is_well(p))
-				to_do(e, "weft reload %s, or set the endpoint by hand", e->f->ifname);
+				to_do(e, "weft reload %s, or set the endpoint by hand",
+				      e->f->ifname);
 		}
 	}
 }
@@ -336,7 +342,8 @@ static void one_route(struct exam *e, const struct weft_doctor_peer *p)
 	if (p->way_rc) {
 		find(e, WEFT_STEP_ROUTE, WEFT_SEVERITY_FAULT, p,
 		     "there is no route to its endpoint %s: %s", to, weft_strerror(p->way_rc));
-		to_do(e, "ip route get %s: is there a default route, and an address of that family?",
+		to_do(e,
+		      "ip route get %s: is there a default route, and an address of that family?",
 		      weft_ip_format(&p->endpoint.ip, text));
 	} else if (strcmp(p->way.ifname, e->f->ifname) == 0) {
 		find(e, WEFT_STEP_ROUTE, WEFT_SEVERITY_FAULT, p,
@@ -464,8 +471,9 @@ static void answered(struct exam *e, const struct weft_doctor_peer *p)
 		     "it does not answer: nothing came from it for %llu seconds",
 		     (unsigned long long)p->after.heard_s);
 	weft_key_to_base64(key, e->f->public_key);
-	to_do(e, "there: is it up, does its firewall let UDP port %u in, and has it a peer with "
-		 "this host's public key %s%s?",
+	to_do(e,
+	      "there: is it up, does its firewall let UDP port %u in, and has it a peer with "
+	      "this host's public key %s%s?",
 	      (unsigned)p->endpoint.port, key, p->has_psk ? " and the same PresharedKey" : "");
 }
 
@@ -545,7 +553,8 @@ static void allowed_ips(struct exam *e)
 	if (e->f->has_drops &&
 	    e->f->drops[WEFT_DOCTOR_ALLOWED_IPS][1] > e->f->drops[WEFT_DOCTOR_ALLOWED_IPS][0]) {
 		find(e, WEFT_STEP_ALLOWED_IPS, WEFT_SEVERITY_SUSPECT, NULL,
-		     "packets come out of the tunnel whose source is not among their peer's allowed "
+		     "packets come out of the tunnel whose source is not among their peer's "
+		     "allowed "
 		     "IPs");
 		to_do(e, "add the network behind the peer to its AllowedIPs here");
 	}
@@ -630,10 +639,10 @@ static void firewall(struct exam *e)
 		     f->ifname, f->ifname);
 		to_do(e, "weft up %s, or weft killswitch off %s", f->ifname, f->ifname);
 	}
-	if (full && f->fwmark && f->rp_filter_strict == WEFT_YES &&
-	    f->src_valid_mark == WEFT_NO) {
+	if (full && f->fwmark && f->rp_filter_strict == WEFT_YES && f->src_valid_mark == WEFT_NO) {
 		find(e, WEFT_STEP_FIREWALL, WEFT_SEVERITY_FAULT, NULL,
-		     "sources are checked strictly (rp_filter 1) without their mark: the answers to "
+		     "sources are checked strictly (rp_filter 1) without their mark: the answers "
+		     "to "
 		     "the tunnel's own packets are dropped");
 		to_do(e, "sysctl -w net.ipv4.conf.all.src_valid_mark=1");
 	}

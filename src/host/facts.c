@@ -43,8 +43,8 @@ static void take_drops(const struct weft_conf_device *dev, unsigned when,
 		       struct weft_doctor_facts *f)
 {
 	static const char *const names[WEFT_DOCTOR_DROPS] = {
-		"drop_rx_mac1",        "drop_rx_handshake",   "drop_rx_unknown_peer",
-		"drop_rx_timestamp",   "drop_rx_allowed_ips", "drop_tx_no_peer",
+		"drop_rx_mac1",      "drop_rx_handshake",   "drop_rx_unknown_peer",
+		"drop_rx_timestamp", "drop_rx_allowed_ips", "drop_tx_no_peer",
 		"drop_tx_loop"};
 
 	for (size_t i = 0; i < WEFT_DOCTOR_DROPS; i++) {
@@ -60,8 +60,7 @@ static void take_device_peer(struct weft_doctor_facts *f, const struct weft_conf
 	struct weft_doctor_peer *d = &f->peers[f->n_peers++];
 	const struct weft_conf_extra *mtu = weft_conf_find_extra(&p->extras, "path_mtu");
 	size_t at = i;
-	const struct weft_quick_peer *in_file =
-		weft_status_in_file(f->file, p->public_key, &at);
+	const struct weft_quick_peer *in_file = weft_status_in_file(f->file, p->public_key, &at);
 
 	memcpy(d->public_key, p->public_key, WEFT_KEY_LEN);
 	weft_status_name(in_file, p->public_key, d->name);
@@ -69,8 +68,7 @@ static void take_device_peer(struct weft_doctor_facts *f, const struct weft_conf
 	d->in_file = in_file != NULL;
 	d->has_psk = !weft_ct_is_zero(p->psk.b, WEFT_KEY_LEN);
 	if (in_file)
-		d->same_psk = weft_ct_equal(p->psk.b, f->file->wg.dev.peers[at].psk.b,
-					    WEFT_KEY_LEN)
+		d->same_psk = weft_ct_equal(p->psk.b, f->file->wg.dev.peers[at].psk.b, WEFT_KEY_LEN)
 				      ? WEFT_YES
 				      : WEFT_NO;
 	d->keepalive_s = p->keepalive_s;
@@ -121,10 +119,9 @@ static void take_device(struct weft_doctor_facts *f, const struct weft_conf_devi
 	f->has_private_key = !weft_ct_is_zero(dev->private_key.b, WEFT_KEY_LEN);
 	memcpy(f->public_key, dev->public_key, WEFT_KEY_LEN);
 	if (file && (file->has & WEFT_DEVICE_HAS_PRIVATE_KEY))
-		f->same_key =
-			weft_ct_equal(dev->private_key.b, file->private_key.b, WEFT_KEY_LEN)
-				? WEFT_YES
-				: WEFT_NO;
+		f->same_key = weft_ct_equal(dev->private_key.b, file->private_key.b, WEFT_KEY_LEN)
+				      ? WEFT_YES
+				      : WEFT_NO;
 	f->fwmark = dev->fwmark;
 	f->relays = dev->relay == WEFT_CONF_RELAY_FAST;
 	take_drops(dev, 0, f);
@@ -189,8 +186,8 @@ static void take_clock(struct weft_doctor_facts *f)
 
 	f->now_sec = (uint64_t)time(NULL);
 	if (state >= 0)
-		f->synchronised = state == TIME_ERROR || (t.status & STA_UNSYNC) ? WEFT_NO
-										 : WEFT_YES;
+		f->synchronised =
+			state == TIME_ERROR || (t.status & STA_UNSYNC) ? WEFT_NO : WEFT_YES;
 }
 
 static void take_port(struct weft_doctor_facts *f)
@@ -201,8 +198,8 @@ static void take_port(struct weft_doctor_facts *f)
 		return;
 	f->port_known = weft_port_find(f->listen_port, f->look.pid, &f->holder) == 0;
 	if (f->root && !weft_host_nft_list("list ruleset", &text) && text.len <= RULESET_BYTES)
-		f->firewall_known =
-			!weft_ruleset_judge(text.p, text.len, f->listen_port, &f->firewall);
+		f->firewall_known = !weft_ruleset_judge(text.p, text.len, f->ifname, f->listen_port,
+							&f->firewall);
 	weft_text_clear(&text);
 }
 

@@ -65,8 +65,9 @@ static void look_at_process(pid_t pid, struct weft_host_look *ret)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	if (end &&
-	    sscanf(end + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			    "%*s %*s %*s %llu",
+	    sscanf(end + 1,
+		   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+		   "%*s %*s %*s %llu",
 		   &ticks) == 1 &&
 	    clock_gettime(CLOCK_BOOTTIME, &boot) == 0) {
 		uint64_t age = (uint64_t)boot.tv_sec;

@@ -12,12 +12,12 @@
 #include "host/note.h"
 
 struct weft_host_look {
-	int daemon_rc;           /* of weft_control_daemon */
-	pid_t pid;               /* of the daemon; 0: not known */
-	char program[16];        /* its name, "" if not known */
-	uint64_t since;          /* when it was started, seconds since 1970; 0: not known */
-	bool link, up, tun;      /* there is a link of that name; it is up; it is a TUN */
-	uint32_t mtu;            /* bytes */
+	int daemon_rc;      /* of weft_control_daemon */
+	pid_t pid;          /* of the daemon; 0: not known */
+	char program[16];   /* its name, "" if not known */
+	uint64_t since;     /* when it was started, seconds since 1970; 0: not known */
+	bool link, up, tun; /* there is a link of that name; it is up; it is a TUN */
+	uint32_t mtu;       /* bytes */
 	struct weft_prefix *addresses;
 	size_t n_addresses, cap_addresses;
 	int kill_switch;         /* 1: its table is there; 0: it is not; -1: not known */

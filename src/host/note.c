@@ -29,9 +29,8 @@ static int take_note(const json_t *object, struct weft_note *ret)
 	const json_t *endpoint = json_object_get(object, "endpoint");
 	json_int_t since = json_integer_value(json_object_get(object, "since"));
 
-	if (!json_is_string(key) ||
-	    weft_key_from_base64(ret->public_key, json_string_value(key),
-				 json_string_length(key)) != 0)
+	if (!json_is_string(key) || weft_key_from_base64(ret->public_key, json_string_value(key),
+							 json_string_length(key)) != 0)
 		return WEFT_E_PARSE;
 	if (json_is_string(endpoint) &&
 	    weft_endpoint_parse(json_string_value(endpoint), json_string_length(endpoint),

@@ -16,6 +16,7 @@ enum tri { NO, YES, MAYBE };
 enum { MAY_PASS = 1, MAY_STOP = 2 };
 
 struct packet {
+	const char *not_from; /* the tunnel itself */
 	uint16_t port;
 	const char *state; /* of its connection */
 };
@@ -49,16 +50,20 @@ static enum tri port_is(const json_t *v, uint16_t port)
 	return MAYBE;
 }
 
-enum subject { PORT, PROTOCOL, STATE };
+enum subject { PORT, PROTOCOL, STATE, INTERFACE };
 
 static enum tri one_is(const json_t *v, enum subject subject, const struct packet *p)
 {
 	if (subject == PORT)
 		return port_is(v, p->port);
+	if (subject == INTERFACE)
+		return json_is_string(v) && (strcmp(json_string_value(v), "lo") == 0 ||
+					     strcmp(json_string_value(v), p->not_from) == 0)
+			       ? NO
+			       : MAYBE;
 	if (subject == PROTOCOL)
 		return json_is_string(v) || json_is_integer(v) ? (is_udp(v) ? YES : NO) : MAYBE;
-	return json_is_string(v) ? (strcmp(json_string_value(v), p->state) == 0 ? YES : NO)
-				 : MAYBE;
+	return json_is_string(v) ? (strcmp(json_string_value(v), p->state) == 0 ? YES : NO) : MAYBE;
 }
 
 /* A value, a list or a set of them. */
@@ -96,8 +101,7 @@ static enum tri match_holds(const json_t *match, const struct packet *p)
 	if (!not_it && strcmp(op, "==") != 0 && strcmp(op, "in") != 0)
 		return MAYBE;
 	if (strcmp(protocol, "udp") == 0 || strcmp(protocol, "th") == 0)
-		return strcmp(field, "dport") == 0 ? negate(any_is(right, PORT, p), not_it)
-						   : MAYBE;
+		return strcmp(field, "dport") == 0 ? negate(any_is(right, PORT, p), not_it) : MAYBE;
 	if (strcmp(protocol, "tcp") == 0 || strncmp(protocol, "icmp", 4) == 0 ||
 	    strcmp(protocol, "sctp") == 0)
 		return NO;
@@ -106,9 +110,8 @@ static enum tri match_holds(const json_t *match, const struct packet *p)
 		return negate(any_is(right, PROTOCOL, p), not_it);
 	if (strcmp(text_of(json_object_get(left, "ct"), "key"), "state") == 0)
 		return negate(any_is(right, STATE, p), not_it);
-	if ((strcmp(meta, "iifname") == 0 || strcmp(meta, "iif") == 0) && json_is_string(right) &&
-	    strcmp(json_string_value(right), "lo") == 0)
-		return not_it ? YES : NO;
+	if (strcmp(meta, "iifname") == 0 || strcmp(meta, "iif") == 0)
+		return negate(any_is(right, INTERFACE, p), not_it);
 	return MAYBE;
 }
 
@@ -180,11 +183,11 @@ static bool is_on_the_way(const json_t *chain)
 	       (strcmp(family, "inet") == 0 || strcmp(family, "ip") == 0);
 }
 
-int weft_ruleset_judge(const char *json, size_t len, uint16_t port,
+int weft_ruleset_judge(const char *json, size_t len, const char *ifname, uint16_t port,
 		       struct weft_ruleset_verdict *ret)
 {
-	const struct packet fresh = {.port = port, .state = "new"};
-	const struct packet answer = {.port = port, .state = "established"};
+	const struct packet fresh = {.not_from = ifname, .port = port, .state = "new"};
+	const struct packet answer = {.not_from = ifname, .port = port, .state = "established"};
 	struct weft_ruleset_verdict v = {0};
 	json_t *root = json_loadb(json, len, 0, NULL);
 	const json_t *list = json_object_get(root, "nftables");

@@ -22,10 +22,11 @@ struct weft_ruleset_verdict {
 };
 
 /*
+ * What comes from outside comes neither by "lo" nor by `ifname`, whose port it is.
  * 0, WEFT_E_PARSE (the text is no such list) or -ENOMEM. `*ret` is written only on success. Any
  * thread.
  */
-WEFT_MUST_CHECK int weft_ruleset_judge(const char *json, size_t len, uint16_t port,
-				       struct weft_ruleset_verdict *ret);
+WEFT_MUST_CHECK int weft_ruleset_judge(const char *json, size_t len, const char *ifname,
+				       uint16_t port, struct weft_ruleset_verdict *ret);
 
 #endif

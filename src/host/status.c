@@ -34,9 +34,7 @@ const char *weft_origin_name(enum weft_endpoint_origin origin)
 
 const char *weft_tunnel_name(enum weft_tunnel tunnel)
 {
-	return tunnel == WEFT_TUNNEL_FULL    ? "full"
-	       : tunnel == WEFT_TUNNEL_SPLIT ? "split"
-					     : "none";
+	return tunnel == WEFT_TUNNEL_FULL ? "full" : tunnel == WEFT_TUNNEL_SPLIT ? "split" : "none";
 }
 
 const struct weft_quick_peer *weft_status_in_file(const struct weft_quick *file,
@@ -181,8 +179,8 @@ static void find_origin(const struct weft_status_facts *f, const struct weft_qui
 	if (e->ip.family == WEFT_NONE)
 		return;
 	if (note && note->endpoint.ip.family != WEFT_NONE) {
-		bool same = weft_ip_equal(&note->endpoint.ip, &e->ip) &&
-			    note->endpoint.port == e->port;
+		bool same =
+			weft_ip_equal(&note->endpoint.ip, &e->ip) && note->endpoint.port == e->port;
 
 		s->origin = same ? WEFT_ORIGIN_NOTE : WEFT_ORIGIN_ROAMED;
 		if (same)
@@ -212,8 +210,7 @@ static void look_at(const struct weft_status_facts *f, size_t i, struct weft_sta
 {
 	const struct weft_conf_peer *p = &f->dev->peers[i];
 	size_t index = i;
-	const struct weft_quick_peer *file =
-		weft_status_in_file(f->file, p->public_key, &index);
+	const struct weft_quick_peer *file = weft_status_in_file(f->file, p->public_key, &index);
 
 	s->peer = p;
 	weft_status_name(file, p->public_key, s->name);

@@ -37,9 +37,9 @@ struct weft_status_peer {
 	char name[WEFT_STATUS_NAME_LEN];   /* of the file, else the key's first characters */
 	bool named;                        /* it is the file's */
 	enum weft_health health;
-	bool heard;         /* ever; then: */
-	uint64_t heard_s;   /* seconds since something authentic came: exact with weftd, else since */
-			    /* the last handshake, after which more may have come */
+	bool heard;       /* ever; then: */
+	uint64_t heard_s; /* seconds since something authentic came: exact with weftd, else since */
+			  /* the last handshake, after which more may have come */
 	bool heard_is_handshake;
 	enum weft_endpoint_origin origin;
 	char why[WEFT_STATUS_WHY_LEN]; /* of the endpoint, in words; "" if there is none */
@@ -53,7 +53,8 @@ enum weft_tunnel { WEFT_TUNNEL_NONE, WEFT_TUNNEL_SPLIT, WEFT_TUNNEL_FULL };
 
 struct weft_status {
 	enum weft_tunnel tunnel;
-	struct weft_status_peer *peers; /* the ones that are down first, then as the device has them */
+	struct weft_status_peer
+		*peers; /* the ones that are down first, then as the device has them */
 	size_t n_peers;
 	size_t n_health[3];
 };
@@ -75,8 +76,8 @@ WEFT_MUST_CHECK int weft_status_make(const struct weft_status_facts *facts,
 void weft_status_clear(struct weft_status *s);
 
 /*
- * The peer of the file with that key, or NULL; `file` may be NULL. `*i_io`: where to look first, and
- * where it was.
+ * The peer of the file with that key, or NULL; `file` may be NULL. `*i_io`: where to look first,
+ * and where it was.
  */
 const struct weft_quick_peer *weft_status_in_file(const struct weft_quick *file,
 						  const uint8_t public_key[WEFT_KEY_LEN],

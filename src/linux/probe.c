@@ -58,8 +58,8 @@ static int echo_socket(const char *ifname, bool v6)
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, (socklen_t)strlen(ifname)) ||
-	    setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-		       v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &whole, sizeof(whole)))
+	    setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER,
+		       &whole, sizeof(whole)))
 		err = -errno;
 	if (err)
 		close(fd);
@@ -251,8 +251,7 @@ int weft_port_find(uint16_t port, pid_t mine, struct weft_port_holder *ret)
 
 		any |= f != NULL;
 		while (f && fgets(line, sizeof(line), f))
-			if (sscanf(line,
-				   "%*s %*[0-9A-F]:%x %*s %*s %*s %*s %*s %*s %*s %" SCNu64,
+			if (sscanf(line, "%*s %*[0-9A-F]:%x %*s %*s %*s %*s %*s %*s %*s %" SCNu64,
 				   &local, &inode) == 2 &&
 			    local == port && !(mine && holder.pid == mine))
 				take(inode, mine, &holder);

@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weft_ruleset_verdict v = {0};
-	int rc = weft_ruleset_judge((const char *)data, size, 51820, &v);
+	int rc = weft_ruleset_judge((const char *)data, size, "wg0", 51820, &v);
 
 	FUZZ_CHECK(rc == 0 || rc == WEFT_E_PARSE);
 	FUZZ_CHECK(v.drops_new == (v.chain[0] != 0) && (v.drops_new || !v.drops_answers));

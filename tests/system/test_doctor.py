@@ -151,7 +151,7 @@ def test_port_taken(net):
 def test_firewall_drops(pair):
     """Nobody can begin; and a chain that lets answers in is no cause for one that we write to."""
     p = pair(DUT, DUT)
-    nft(p.b, "input", "input", "iifname lo accept; tcp dport 22 accept", "drop")
+    nft(p.b, "input", "input", "iifname { lo, wg0 } accept; tcp dport 22 accept", "drop")
     cause(p.b, "port", "may drop what comes to UDP port 51820 (nft chain inet doctor input)")
     d = cause(p.a, "answered", "it has never answered a handshake", p.wa.key.public64)
     assert not d.step("port")
@@ -262,10 +262,10 @@ def test_clock_of_a_peer_went_back(bench):
     """Its first handshake was dated tomorrow, the next one today: a replay, seen from here."""
     b = bench()
     peer = b.known_peer("10.50.0.1/32")
-    peer.send(peer.initiation(timestamp=noise.tai64n(86400)))
+    peer.send(peer.handshake().initiation(timestamp=noise.tai64n(86400)))
     b.w.wait_counter("handshakes_answered", 1, peer.key)
     assert "keys" not in str(doctor(b.b).cause)
-    peer.send(peer.initiation(timestamp=noise.tai64n()))
+    peer.send(peer.handshake().initiation(timestamp=noise.tai64n()))
     b.w.wait_counter("rx_timestamp", 1)
     cause(b.b, "keys", "whose time is not newer than the last", "clock")
 

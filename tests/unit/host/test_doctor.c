@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the doctor makes of facts: above all of those that no test can cause on a real host (the
- * clock), and that what is not known is no fault. The rest is caused in tests/system/test_doctor.py.
+ * clock), and that what is not known is no fault. The rest is caused in
+ * tests/system/test_doctor.py.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,8 +37,8 @@ static int well(void **state)
 	f.n_peers = 1;
 	strcpy(peers[0].name, "berlin");
 	peers[0].on_device = true;
-	peers[0].endpoint =
-		(struct weft_endpoint){.ip = {.family = WEFT_IPV4, .b = {203, 0, 113, 1}}, .port = 5};
+	peers[0].endpoint = (struct weft_endpoint){
+		.ip = {.family = WEFT_IPV4, .b = {203, 0, 113, 1}}, .port = 5};
 	peers[0].after = (struct weft_doctor_figures){
 		.heard = true, .heard_s = 3, .last_handshake_sec = NOW - 3, .tx_bytes = 148};
 	return 0;
@@ -247,9 +248,17 @@ static void closed_kill_switch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(nothing),   CASE(clocks),    CASE(not_known), CASE(devices),
-		CASE(port_of_the_kernel), CASE(firewalls), CASE(counters),  CASE(provoked),
-		CASE(path_mtus), CASE(natted),    CASE(closed_kill_switch),
+		CASE(nothing),
+		CASE(clocks),
+		CASE(not_known),
+		CASE(devices),
+		CASE(port_of_the_kernel),
+		CASE(firewalls),
+		CASE(counters),
+		CASE(provoked),
+		CASE(path_mtus),
+		CASE(natted),
+		CASE(closed_kill_switch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,12 +29,13 @@ static void whole(void **state)
 	const struct weft_note *note;
 
 	(void)state;
-	assert_int_equal(
-		parse("{\"version\":1,\"peers\":[{" PEER ",\"endpoint\":\"192.0.2.1:5\",\"from\":"
-		      "{\"kind\":\"name\",\"text\":\"a.example:5\"},\"since\":17,\"reason\":\"x\\u0007"
-		      "\",\"refused\":\"loop\",\"state\":[]}]}",
-		      &n),
-		0);
+	assert_int_equal(parse("{\"version\":1,\"peers\":[{" PEER
+			       ",\"endpoint\":\"192.0.2.1:5\",\"from\":"
+			       "{\"kind\":\"name\",\"text\":\"a.example:5\"},\"since\":17,"
+			       "\"reason\":\"x\\u0007"
+			       "\",\"refused\":\"loop\",\"state\":[]}]}",
+			       &n),
+			 0);
 	note = weft_notes_find(&n, ones);
 	assert_non_null(note);
 	assert_int_equal(note->endpoint.port, 5);

@@ -14,19 +14,20 @@
 #define CHAIN(policy)                                                                         \
 	"{\"chain\":{\"family\":\"inet\",\"table\":\"t\",\"name\":\"i\",\"type\":\"filter\"," \
 	"\"hook\":\"input\",\"prio\":0,\"policy\":\"" policy "\"}}"
-#define RULE(expr)                                                                                \
-	",{\"rule\":{\"family\":\"inet\",\"table\":\"t\",\"chain\":\"i\",\"handle\":1,\"expr\":[" \
-	expr "]}}"
-#define MATCH(op, left, right) "{\"match\":{\"op\":\"" op "\",\"left\":" left ",\"right\":" right "}}"
-#define DPORT                  "{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}}"
-#define TCP_DPORT              "{\"payload\":{\"protocol\":\"tcp\",\"field\":\"dport\"}}"
-#define L4PROTO                "{\"meta\":{\"key\":\"l4proto\"}}"
-#define IIF                    "{\"meta\":{\"key\":\"iifname\"}}"
-#define SADDR                  "{\"payload\":{\"protocol\":\"ip\",\"field\":\"saddr\"}}"
-#define STATE                  "{\"ct\":{\"key\":\"state\"}}"
-#define ACCEPT                 ",{\"counter\":{\"packets\":1,\"bytes\":2}},{\"accept\":null}"
-#define DROP                   ",{\"drop\":null}"
-#define LOG                    "{\"log\":null}"
+#define RULE(expr)                                                                               \
+	",{\"rule\":{\"family\":\"inet\",\"table\":\"t\",\"chain\":\"i\",\"handle\":1,\"expr\":" \
+	"[" expr "]}}"
+#define MATCH(op, left, right) \
+	"{\"match\":{\"op\":\"" op "\",\"left\":" left ",\"right\":" right "}}"
+#define DPORT     "{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}}"
+#define TCP_DPORT "{\"payload\":{\"protocol\":\"tcp\",\"field\":\"dport\"}}"
+#define L4PROTO   "{\"meta\":{\"key\":\"l4proto\"}}"
+#define IIF       "{\"meta\":{\"key\":\"iifname\"}}"
+#define SADDR     "{\"payload\":{\"protocol\":\"ip\",\"field\":\"saddr\"}}"
+#define STATE     "{\"ct\":{\"key\":\"state\"}}"
+#define ACCEPT    ",{\"counter\":{\"packets\":1,\"bytes\":2}},{\"accept\":null}"
+#define DROP      ",{\"drop\":null}"
+#define LOG       "{\"log\":null}"
 
 static void judge(const char *list, struct weft_ruleset_verdict *ret)
 {
@@ -34,7 +35,7 @@ static void judge(const char *list, struct weft_ruleset_verdict *ret)
 	int n = snprintf(json, sizeof(json), "{\"nftables\":[{\"metainfo\":{}},%s]}", list);
 
 	assert_in_range(n, 1, sizeof(json) - 1);
-	assert_int_equal(weft_ruleset_judge(json, (size_t)n, 51820, ret), 0);
+	assert_int_equal(weft_ruleset_judge(json, (size_t)n, "wg0", 51820, ret), 0);
 }
 
 static void cases(void **state)
@@ -49,11 +50,13 @@ static void cases(void **state)
 		{CHAIN("drop") RULE(MATCH("==", DPORT, "51820") ACCEPT), false, false},
 		{CHAIN("drop") RULE(MATCH("==", DPORT, "51821") ACCEPT), true, true},
 		{CHAIN("drop") RULE(MATCH("!=", DPORT, "51821") ACCEPT), false, false},
-		{CHAIN("drop") RULE(MATCH("==", DPORT, "{\"set\":[53,51820]}") ACCEPT), false, false},
+		{CHAIN("drop") RULE(MATCH("==", DPORT, "{\"set\":[53,51820]}") ACCEPT), false,
+		 false},
 		{CHAIN("drop") RULE(MATCH("==", DPORT, "{\"set\":[53,54]}") ACCEPT), true, true},
 		{CHAIN("drop") RULE(MATCH("==", DPORT, "{\"range\":[51800,51830]}") ACCEPT), false,
 		 false},
-		{CHAIN("drop") RULE(MATCH("==", DPORT, "{\"range\":[1,51819]}") ACCEPT), true, true},
+		{CHAIN("drop") RULE(MATCH("==", DPORT, "{\"range\":[1,51819]}") ACCEPT), true,
+		 true},
 		/* a named set may hold it */
 		{CHAIN("drop") RULE(MATCH("==", DPORT, "\"@ports\"") ACCEPT), false, false},
 		{CHAIN("drop") RULE(MATCH("==", TCP_DPORT, "51820") ACCEPT), true, true},
@@ -62,15 +65,22 @@ static void cases(void **state)
 		{CHAIN("drop") RULE(MATCH("==", L4PROTO, "\"tcp\"") ACCEPT), true, true},
 		{CHAIN("drop") RULE(MATCH("==", IIF, "\"lo\"") ACCEPT), true, true},
 		{CHAIN("drop") RULE(MATCH("==", IIF, "\"eth0\"") ACCEPT), false, false},
-		{CHAIN("drop") RULE(MATCH("in", STATE, "[\"established\",\"related\"]") ACCEPT), true,
+		{CHAIN("drop") RULE(MATCH("==", IIF, "{\"set\":[\"lo\",\"wg0\"]}") ACCEPT), true,
+		 true},
+		{CHAIN("drop") RULE(MATCH("==", IIF, "{\"set\":[\"lo\",\"eth0\"]}") ACCEPT), false,
 		 false},
+		{CHAIN("drop") RULE(MATCH("!=", IIF, "\"wg0\"") ACCEPT), false, false},
+		{CHAIN("drop") RULE(MATCH("in", STATE, "[\"established\",\"related\"]") ACCEPT),
+		 true, false},
 		/* who may begin is let in: then the rest is not looked at */
 		{CHAIN("drop") RULE(MATCH("in", STATE, "\"new\"") ACCEPT), false, false},
 		{CHAIN("drop") RULE(MATCH("==", SADDR, "\"192.0.2.1\"") ACCEPT), false, false},
 		{CHAIN("accept") RULE(MATCH("==", DPORT, "51820") DROP), true, true},
-		{CHAIN("accept") RULE(MATCH("==", DPORT, "51820") ",{\"reject\":null}"), true, true},
+		{CHAIN("accept") RULE(MATCH("==", DPORT, "51820") ",{\"reject\":null}"), true,
+		 true},
 		{CHAIN("accept") RULE(MATCH("==", SADDR, "\"192.0.2.1\"") DROP), false, false},
-		{CHAIN("accept") RULE(MATCH("==", DPORT, "51820") ACCEPT) RULE(LOG DROP), false, false},
+		{CHAIN("accept") RULE(MATCH("==", DPORT, "51820") ACCEPT) RULE(LOG DROP), false,
+		 false},
 		{CHAIN("accept") RULE("{\"limit\":{\"rate\":1,\"per\":\"second\"}}" ACCEPT)
 			 RULE(LOG DROP),
 		 false, false},
@@ -80,10 +90,12 @@ static void cases(void **state)
 		{CHAIN("accept") ",{\"rule\":{\"family\":\"inet\",\"table\":\"t\",\"chain\":\"x\","
 				 "\"expr\":[{\"drop\":null}]}}",
 		 false, false},
-		{"{\"chain\":{\"family\":\"inet\",\"table\":\"t\",\"name\":\"o\",\"type\":\"filter\","
+		{"{\"chain\":{\"family\":\"inet\",\"table\":\"t\",\"name\":\"o\",\"type\":"
+		 "\"filter\","
 		 "\"hook\":\"output\",\"policy\":\"drop\"}}",
 		 false, false},
-		{"{\"chain\":{\"family\":\"ip6\",\"table\":\"t\",\"name\":\"i\",\"type\":\"filter\","
+		{"{\"chain\":{\"family\":\"ip6\",\"table\":\"t\",\"name\":\"i\",\"type\":"
+		 "\"filter\","
 		 "\"hook\":\"input\",\"policy\":\"drop\"}}",
 		 false, false},
 	};
@@ -105,9 +117,9 @@ static void not_a_list(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		assert_int_equal(weft_ruleset_judge(texts[i], strlen(texts[i]), 1, &v),
+		assert_int_equal(weft_ruleset_judge(texts[i], strlen(texts[i]), "wg0", 1, &v),
 				 WEFT_E_PARSE);
-	assert_int_equal(weft_ruleset_judge("{\"nftables\":[1,{}]}", 19, 1, &v), 0);
+	assert_int_equal(weft_ruleset_judge("{\"nftables\":[1,{}]}", 19, "wg0", 1, &v), 0);
 }
 
 int main(void)

@@ -126,8 +126,8 @@ static void worst_first(void **state)
 static void rates(void **state)
 {
 	struct weft_conf_device then = {0};
-	struct weft_status_facts f = {.dev = &dev, .up = true, .now_sec = NOW, .then = &then,
-				      .then_ms = 2000};
+	struct weft_status_facts f = {
+		.dev = &dev, .up = true, .now_sec = NOW, .then = &then, .then_ms = 2000};
 	struct weft_status s = {0};
 	struct weft_conf_peer *p;
 

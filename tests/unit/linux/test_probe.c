@@ -29,8 +29,10 @@ static int setup(void **state)
 	if (have_netns)
 		sh("ip link add v0 mtu 1400 type veth peer name v1 && ip link set v0 up && "
 		   "ip link set v1 up && ip addr add 192.0.2.1/24 dev v0 && "
-		   "ip addr add fd00::1/64 dev v0 nodad && ip route add 10.0.0.0/8 via 192.0.2.7 && "
-		   "ip route add 10.1.0.0/16 dev v0 mtu 1300 && ip route add unreachable 10.2.0.0/16 "
+		   "ip addr add fd00::1/64 dev v0 nodad && ip route add 10.0.0.0/8 via 192.0.2.7 "
+		   "&& "
+		   "ip route add 10.1.0.0/16 dev v0 mtu 1300 && ip route add unreachable "
+		   "10.2.0.0/16 "
 		   "&& ip rule add fwmark 5 table 5 && ip route add 10.3.0.0/16 dev v1 table 5");
 	return rc;
 }
