@@ -384,6 +384,11 @@ static void sent(struct exam *e, const struct weft_doctor_peer *p)
 				    : "it has no endpoint and never came: it has to begin");
 		return;
 	}
+	if (p->comes_by_itself) {
+		find(e, WEFT_STEP_SENT, WEFT_SEVERITY_NOTE, p,
+		     "it is not where it was last: it has to come by itself");
+		return;
+	}
 	if (p->after.tx_bytes || (p->after.counts && p->after.initiated))
 		return;
 	if (!p->provoked) {
@@ -669,7 +674,8 @@ int weft_doctor_diagnose(const struct weft_doctor_facts *f, struct weft_findings
 		const struct weft_doctor_peer *p = &f->peers[i];
 
 		e.n_silent += is_silent(&e, p);
-		e.n_missing += f->has_device && p->on_device && !is_well(p) && !has_endpoint(p);
+		e.n_missing += f->has_device && p->on_device && !is_well(p) &&
+			       (!has_endpoint(p) || p->comes_by_itself);
 	}
 	if (f->file_fault[0]) {
 		find(&e, WEFT_STEP_FILE, WEFT_SEVERITY_FAULT, NULL, "%s", f->file_fault);

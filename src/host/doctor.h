@@ -46,6 +46,7 @@ struct weft_doctor_peer {
 	uint8_t public_key[WEFT_KEY_LEN];
 	char name[WEFT_STATUS_NAME_LEN];
 	bool in_file, on_device;
+	bool comes_by_itself; /* the file has it without an endpoint: what there is was learned */
 	enum weft_answer same_psk; /* on the device as in the file */
 	bool has_psk;
 	uint16_t keepalive_s;

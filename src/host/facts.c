@@ -66,6 +66,7 @@ static void take_device_peer(struct weft_doctor_facts *f, const struct weft_conf
 	weft_status_name(in_file, p->public_key, d->name);
 	d->on_device = true;
 	d->in_file = in_file != NULL;
+	d->comes_by_itself = in_file && !in_file->n_endpoints;
 	d->has_psk = !weft_ct_is_zero(p->psk.b, WEFT_KEY_LEN);
 	if (in_file)
 		d->same_psk = weft_ct_equal(p->psk.b, f->file->wg.dev.peers[at].psk.b, WEFT_KEY_LEN)

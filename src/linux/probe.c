@@ -48,12 +48,13 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* A raw socket: ping sockets are not everybody's (net.ipv4.ping_group_range). */
+/* Not to be cut up: IPV6_PMTUDISC_PROBE is the same number. A raw socket: ping sockets are not
+ * everybody's (net.ipv4.ping_group_range). */
 static int echo_socket(const char *ifname, bool v6)
 {
 	int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC,
 			v6 ? (int)IPPROTO_ICMPV6 : (int)IPPROTO_ICMP);
-	int whole = v6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE, err = 0;
+	int whole = IP_PMTUDISC_PROBE, err = 0;
 
 	if (fd < 0)
 		return -errno;

@@ -198,6 +198,18 @@ static void provoked(void **state)
 	assert_int_equal(found.n, 0);
 }
 
+/* Somebody's laptop that is off is no fault of a hub. */
+static void away(void **state)
+{
+	(void)state;
+	peers[0].provoked = true;
+	peers[0].before = peers[0].after;
+	peers[0].comes_by_itself = true;
+	examine();
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.v[0].severity, WEFT_SEVERITY_NOTE);
+}
+
 static void path_mtus(void **state)
 {
 	(void)state;
@@ -256,6 +268,7 @@ int main(void)
 		CASE(firewalls),
 		CASE(counters),
 		CASE(provoked),
+		CASE(away),
 		CASE(path_mtus),
 		CASE(natted),
 		CASE(closed_kill_switch),
