@@ -112,7 +112,8 @@ static bool is_well(const struct weft_doctor_peer *p)
 static bool is_silent(const struct exam *e, const struct weft_doctor_peer *p)
 {
 	return e->f->has_device && e->f->look.up && p->on_device && has_endpoint(p) &&
-	       !is_well(p) && (p->provoked || p->after.tx_bytes || p->keepalive_s);
+	       !p->comes_by_itself && !is_well(p) &&
+	       (p->provoked || p->after.tx_bytes || p->keepalive_s);
 }
 
 /* ---- clock ---- */
