@@ -354,6 +354,10 @@ static void test_twice(void **state)
 	(void)state;
 	make_machine();
 	assert_int_equal(apply(&s, NULL), 0);
+	/* the interrupts are not yet where they are to be: advised, and written, once more */
+	s = (struct seen){.choke = false};
+	assert_int_equal(apply(&s, NULL), 0);
+	assert_int_equal(s.n[WEFT_TUNE_DONE], 2);
 	s = (struct seen){.choke = false};
 	put("/proc/irq/40/effective_affinity_list", "1\n"); /* as a kernel would */
 	assert_int_equal(apply(&s, NULL), 0);
@@ -461,6 +465,23 @@ static void test_tampered(void **state)
 	assert_string_equal(get("/victim"), "mine\n");
 }
 
+/* A setting's file is never a link. */
+static void test_link(void **state)
+{
+	struct seen s = {.choke = false};
+
+	(void)state;
+	make_machine();
+	put("/victim", "0\n");
+	assert_int_equal(unlink(at(ETH "/queues/tx-1/xps_cpus")), 0);
+	put_link(ETH "/queues/tx-1/xps_cpus", at("/victim"));
+	assert_int_equal(apply(&s, NULL), -ELOOP);
+	assert_int_equal(s.n[WEFT_TUNE_DONE], 0);
+	assert_string_equal(get("/victim"), "0\n");
+	assert_string_equal(get(ETH "/queues/tx-0/xps_cpus"), "0\n");
+	assert_null(get("/run/weft/tune/wg0.json"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_root, remove_root)
@@ -469,6 +490,7 @@ int main(void)
 		TEST(test_carriers), TEST(test_apply_and_revert),
 		TEST(test_twice),    TEST(test_foreign),
 		TEST(test_failure),  TEST(test_tampered),
+		TEST(test_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
