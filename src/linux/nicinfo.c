@@ -48,14 +48,17 @@ static void read_channels(int fd, const char *ifname, struct weft_ethtool *ret)
 
 static uint32_t count_features(int fd, const char *ifname)
 {
-	struct {
-		struct ethtool_sset_info info;
-		uint32_t count;
-	} request = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
+	struct ethtool_sset_info *info = calloc(1, sizeof(*info) + sizeof(uint32_t));
+	uint32_t n = 0;
 
-	if (ask(fd, ifname, &request) || !request.info.sset_mask || request.count > MAX_FEATURES)
+	if (!info)
 		return 0;
-	return request.count;
+	info->cmd = ETHTOOL_GSSET_INFO;
+	info->sset_mask = 1ULL << ETH_SS_FEATURES;
+	if (!ask(fd, ifname, info) && info->sset_mask)
+		n = info->data[0];
+	free(info);
+	return n <= MAX_FEATURES ? n : 0;
 }
 
 /* Features that have no command of their own: their names first, then the bits of all. */
