@@ -17,8 +17,8 @@
 
 #define WEFT_UDP_MAX_SEGMENTS 64 /* of one GSO send (kernel: UDP_MAX_SEGMENTS) */
 #define WEFT_UDP_MAX_DATAGRAM 65535
-#define WEFT_UDP_BATCH        16        /* trains per receive call, at most */
-#define WEFT_UDP_RX_BYTES     65536     /* of a buffer to receive into */
+#define WEFT_UDP_BATCH        16    /* trains per receive call, at most */
+#define WEFT_UDP_RX_BYTES     65536 /* of a buffer to receive into */
 /* Asked of the kernel for each socket and direction: about 4,800 datagrams of a full train's size,
  * which a burst of 64 KiB trains needs. */
 #define WEFT_UDP_SOCKET_BYTES (7 << 20)
