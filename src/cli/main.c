@@ -36,6 +36,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WEFT, true, "--json --check --watch CONFIG|INTERFACE ..."},
 	{"doctor", "Finds out why an interface does not work, and what to do", weft_cli_doctor,
 	 WEFT_CLI_WEFT, true, "--json CONFIG|INTERFACE"},
+	{"tune", "Shows how what carries a tunnel stands towards the processors, and betters it",
+	 weft_cli_tune, WEFT_CLI_WEFT, true, "--json --apply --revert INTERFACE"},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
 	 WEFT_CLI_WG, false, ""},
 	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk,
