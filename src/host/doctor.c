@@ -267,14 +267,20 @@ static void port_of(struct exam *e)
 	if (!f->port_known) {
 		find(e, WEFT_STEP_PORT, WEFT_SEVERITY_NOTE, NULL, "not known: who has UDP port %u",
 		     port);
-	} else if (h->state == WEFT_PORT_PROCESS &&
-		   !(f->look.daemon_rc == 0 && (h->pid == f->look.pid || !h->pid))) {
+	} else if (h->taken && h->pid && !(f->look.daemon_rc == 0 && h->pid == f->look.pid)) {
 		find(e, WEFT_STEP_PORT, WEFT_SEVERITY_FAULT, NULL,
-		     "UDP port %u belongs to another process: %s (pid %d)", port,
-		     h->name[0] ? h->name : "not to be seen", (int)h->pid);
+		     "UDP port %u belongs to another process: %s (pid %d)", port, h->name,
+		     (int)h->pid);
 		to_do(e, "end that process, or take another ListenPort here and in the Endpoint of "
 			 "the peers");
-	} else if (h->state == WEFT_PORT_FREE && f->has_device && f->look.up) {
+	} else if (h->taken && !h->pid && !f->has_device) {
+		find(e, WEFT_STEP_PORT, WEFT_SEVERITY_SUSPECT, NULL,
+		     "UDP port %u is taken by the kernel, or by a process that cannot be seen from "
+		     "here",
+		     port);
+		to_do(e, "look for another WireGuard interface with that port (weft show all "
+			 "listen-port)");
+	} else if (!h->taken && f->has_device && f->look.up) {
 		find(e, WEFT_STEP_PORT, WEFT_SEVERITY_FAULT, NULL,
 		     "UDP port %u is not open, although %s is up", port, f->ifname);
 		to_do(e,

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,12 +118,25 @@ static int look_at_link(const char *ifname, struct weft_host_look *ret)
 	return rc == -ENOMEM ? rc : 0;
 }
 
+/* Without nfnetlink in the kernel, libnftables ends the process. */
+static bool has_nfnetlink(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 int weft_host_nft_list(const char *command, struct weft_text *out)
 {
-	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+	struct nft_ctx *ctx;
 	const char *said;
 	int rc;
 
+	if (!has_nfnetlink())
+		return -EIO;
+	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!ctx)
 		return -ENOMEM;
 	nft_ctx_output_set_flags(ctx, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PROTO |

@@ -217,23 +217,17 @@ static pid_t process_with(uint64_t inode)
 	return pid;
 }
 
-/* One socket that has the port. */
+/* One socket that has the port. Those of the kernel have an inode that is no process's. */
 static void take(uint64_t inode, pid_t mine, struct weft_port_holder *ret)
 {
 	char text[16];
 
 	(void)snprintf(text, sizeof(text), "%d", (int)mine);
-	if (mine && inode && has_inode(text, inode)) {
-		ret->state = WEFT_PORT_PROCESS;
+	if (mine && inode && has_inode(text, inode))
 		ret->pid = mine;
-	} else if (ret->state != WEFT_PORT_FREE) {
-		return; /* of those that are not mine the first */
-	} else if (!inode) {
-		ret->state = WEFT_PORT_KERNEL;
-	} else {
-		ret->state = WEFT_PORT_PROCESS;
-		ret->pid = process_with(inode);
-	}
+	else if (!ret->taken) /* of those that are not mine the first */
+		ret->pid = inode ? process_with(inode) : 0;
+	ret->taken = true;
 	if (ret->pid)
 		name_of(ret->pid, ret->name);
 }
@@ -241,7 +235,7 @@ static void take(uint64_t inode, pid_t mine, struct weft_port_holder *ret)
 int weft_port_find(uint16_t port, pid_t mine, struct weft_port_holder *ret)
 {
 	static const char *const files[] = {"/proc/net/udp", "/proc/net/udp6"};
-	struct weft_port_holder holder = {.state = WEFT_PORT_FREE};
+	struct weft_port_holder holder = {.taken = false};
 	bool any = false;
 
 	for (size_t i = 0; i < 2; i++) {

@@ -13,7 +13,7 @@
 /*
  * Sends one echo request of `bytes` (the whole IP packet, not to be cut up) out of `ifname` and
  * waits up to `timeout_ms` for its answer. 1: answered; 0: not, in that time; -EMSGSIZE: it is
- * longer than this host lets out; or another negated errno.
+ * longer than this host lets out; or another negated errno. One thread at a time.
  */
 WEFT_MUST_CHECK int weft_probe_echo(const char *ifname, const struct weft_ip *to, uint32_t bytes,
 				    unsigned timeout_ms);
@@ -26,11 +26,9 @@ WEFT_MUST_CHECK int weft_probe_echo(const char *ifname, const struct weft_ip *to
 WEFT_MUST_CHECK int weft_probe_port(const struct weft_endpoint *to, uint32_t mark,
 				    unsigned timeout_ms);
 
-enum weft_port_state { WEFT_PORT_FREE, WEFT_PORT_KERNEL, WEFT_PORT_PROCESS };
-
 struct weft_port_holder {
-	enum weft_port_state state;
-	pid_t pid;     /* 0: not to be found (another user's, or another PID namespace's) */
+	bool taken;
+	pid_t pid;     /* 0: the kernel has it itself, or a process that cannot be seen from here */
 	char name[16]; /* of the process; "" with pid 0 */
 };
 

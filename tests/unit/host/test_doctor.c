@@ -135,20 +135,27 @@ static void port_of_the_kernel(void **state)
 	(void)state;
 	f.listen_port = 51820;
 	f.port_known = f.firewall_known = true;
-	f.holder.state = WEFT_PORT_KERNEL;
+	f.holder.taken = true;
 	f.look.daemon_rc = -ENOENT;
 	examine();
 	assert_int_equal(found.n, 0);
-	f.holder.state = WEFT_PORT_FREE;
+	f.holder.taken = false;
 	expect(WEFT_STEP_PORT, WEFT_SEVERITY_FAULT, "not open");
 	/* the daemon's own; or one that cannot be seen while there is a daemon */
-	f.holder = (struct weft_port_holder){.state = WEFT_PORT_PROCESS, .pid = 0};
+	f.holder = (struct weft_port_holder){.taken = true, .pid = 0};
 	f.look.daemon_rc = 0;
 	f.look.pid = 7;
 	examine();
 	assert_int_equal(found.n, 0);
 	f.holder.pid = 8;
 	expect(WEFT_STEP_PORT, WEFT_SEVERITY_FAULT, "another process");
+	/* without a device the unseen one is somebody else */
+	f.holder.pid = 0;
+	f.has_device = f.look.link = f.look.up = false;
+	f.device_rc = -ENODEV;
+	examine();
+	assert_int_equal(found.v[1].step, WEFT_STEP_PORT);
+	assert_int_equal(found.v[1].severity, WEFT_SEVERITY_SUSPECT);
 }
 
 /* A firewall is only suspected where somebody is missed. */
@@ -157,7 +164,7 @@ static void firewalls(void **state)
 	(void)state;
 	f.listen_port = 51820;
 	f.port_known = f.firewall_known = true;
-	f.holder.state = WEFT_PORT_KERNEL;
+	f.holder.taken = true;
 	f.firewall = (struct weft_ruleset_verdict){true, true, "inet filter input"};
 	examine();
 	assert_int_equal(found.n, 0);

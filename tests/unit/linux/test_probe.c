@@ -103,13 +103,13 @@ static void ports(void **state)
 	NEEDS_NETNS();
 	assert_int_equal(weft_probe_port(&to, 0, 5000), -ECONNREFUSED);
 	assert_int_equal(weft_port_find(51999, 0, &holder), 0);
-	assert_int_equal(holder.state, WEFT_PORT_FREE);
+	assert_false(holder.taken);
 	fd = socket(AF_INET6, SOCK_DGRAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
 	assert_int_equal(weft_probe_port(&to, 0, 10), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(weft_port_find(51999, i ? getpid() : 0, &holder), 0);
-		assert_int_equal(holder.state, WEFT_PORT_PROCESS);
+		assert_true(holder.taken);
 		assert_int_equal(holder.pid, getpid());
 		assert_true(strncmp(holder.name, "test_linux_prob", 15) == 0);
 	}
