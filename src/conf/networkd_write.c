@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* systemd-networkd's files, once they are read, as one file for `weft up`. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,15 +125,30 @@ static int put_route(struct weft_text *out, const struct weft_networkd_route *r)
 	return rc ? rc : weft_text_printf(out, "\n");
 }
 
-/* networkd makes no routes of allowed IPs unless it is told a table. */
+static bool has_default_route(const struct weft_conf_device *dev)
+{
+	for (size_t i = 0; i < dev->n_peers; i++)
+		for (size_t k = 0; k < dev->peers[i].n_allowed_ips; k++)
+			if (dev->peers[i].allowed_ips[k].prefix.len == 0)
+				return true;
+	return false;
+}
+
+/*
+ * networkd makes no routes of allowed IPs unless it is told a table. Into the main one "auto" puts
+ * them too, but for default routes, and passes over those that addresses have made already.
+ */
 static int put_routes(const struct writer *w)
 {
 	const char *table = w->netdev->table[0] ? w->netdev->table : NULL;
 	const char *same = NULL;
 	int rc = table ? 0 : same_as_allowed_ips(w, &same);
 
+	table = table ? table : same ? same : "off";
+	if (strcmp(table, "main") == 0 && !has_default_route(&w->netdev->dev))
+		table = "auto";
 	if (!rc)
-		rc = weft_text_printf(w->out, "Table = %s\n", table ? table : same ? same : "off");
+		rc = weft_text_printf(w->out, "Table = %s\n", table);
 	for (size_t i = 0; !same && i < w->n; i++)
 		for (size_t k = 0; !rc && k < w->networks[i]->n_routes; k++)
 			rc = put_route(w->out, &w->networks[i]->routes[k]);

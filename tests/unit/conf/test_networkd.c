@@ -100,12 +100,15 @@ static void test_routes(void **state)
 	check_made(NETDEV PEER "AllowedIPs=10.0.0.0/8,fd07::/64\n",
 		   "[Route]\nDestination=fd07::/64\nScope=link\n[Route]\nDestination=10.0.0.0/8\n"
 		   "[Route]\nDestination=10.0.0.0/8\n",
-		   "[Interface]\nTable = main\n\n[Peer]\nPublicKey = " K2
+		   "[Interface]\nTable = auto\n\n[Peer]\nPublicKey = " K2
 		   "\nAllowedIPs = 10.0.0.0/8, fd07::/64\n");
 	check_made(NETDEV PEER "AllowedIPs=10.0.0.0/8\n",
 		   "[Route]\nDestination=10.0.0.0/8\nTable=77\n",
 		   "[Interface]\nTable = 77\n\n[Peer]\nPublicKey = " K2
 		   "\nAllowedIPs = 10.0.0.0/8\n");
+	/* but for default routes, for which "auto" would make rules */
+	check_made(NETDEV "[WireGuard]\nRouteTable=main\n" PEER "AllowedIPs=::/0\n", "[Network]\n",
+		   "[Interface]\nTable = main\n\n[Peer]\nPublicKey = " K2 "\nAllowedIPs = ::/0\n");
 	/* others are hooks */
 	check_made(NETDEV PEER "AllowedIPs=10.0.0.0/8\n",
 		   "[Route]\nDestination=10.1.0.7/16\nMetric=5\nTable=77\n"
@@ -117,7 +120,7 @@ static void test_routes(void **state)
 	/* nor do they take the place of a table */
 	check_made(NETDEV "[WireGuard]\nRouteTable=main\n" PEER "AllowedIPs=10.0.0.0/8\n",
 		   "[Route]\nDestination=10.0.0.0/8\nTable=7\n",
-		   "[Interface]\nTable = main\nPostUp = ip route add 10.0.0.0/8 dev %i table 7\n"
+		   "[Interface]\nTable = auto\nPostUp = ip route add 10.0.0.0/8 dev %i table 7\n"
 		   "\n[Peer]\nPublicKey = " K2 "\nAllowedIPs = 10.0.0.0/8\n");
 }
 
