@@ -276,6 +276,23 @@ static int read_mark(struct reader *r)
 	return 0;
 }
 
+/* Digits alone, of a number of 32 bits, or no digit at the start. */
+static bool is_table(const char *v, size_t len)
+{
+	uint64_t number = 0;
+
+	if (len >= WEFT_QUICK_TABLE_NAME_LEN || !is_credential(v, len) || v[0] == '-')
+		return false;
+	for (size_t i = 0; v[0] >= '0' && v[0] <= '9' && i < len; i++) {
+		if (v[i] < '0' || v[i] > '9')
+			return false;
+		number = number * 10 + (uint64_t)(v[i] - '0');
+		if (number > UINT32_MAX)
+			return false;
+	}
+	return true;
+}
+
 /* A routing table: its number or its name. "" and what stands for no become "". */
 static int read_table(struct reader *r, char table[WEFT_QUICK_TABLE_NAME_LEN])
 {
@@ -284,7 +301,7 @@ static int read_table(struct reader *r, char table[WEFT_QUICK_TABLE_NAME_LEN])
 	memset(table, 0, WEFT_QUICK_TABLE_NAME_LEN);
 	if (!r->len || weft_ini_find(r->v, r->len, none))
 		return 0;
-	if (r->len >= WEFT_QUICK_TABLE_NAME_LEN || !is_credential(r->v, r->len) || r->v[0] == '-')
+	if (!is_table(r->v, r->len))
 		return bad(r, "the number or the name of a routing table", r->v, r->len);
 	memcpy(table, r->v, r->len);
 	return 0;

@@ -234,6 +234,8 @@ static void test_bad(void **state)
 		{"[WireGuard]\nListenPort=65536\n", 2, 12, "a port from 0 to 65535, or auto"},
 		{"[WireGuard]\nFirewallMark=x\n", 2, 14, "FirewallMark: expected"},
 		{"[WireGuard]\nRouteTable=a;b\n", 2, 12, "a routing table"},
+		{"[WireGuard]\nRouteTable=5a\n", 2, 12, "a routing table"},
+		{"[WireGuard]\nRouteTable=4294967296\n", 2, 12, "a routing table"},
 		{"[WireGuardPeer]\nAllowedIPs=::/0\n", 1, 1, "neither PublicKey nor PublicKeyFile"},
 		{"[WireGuardPeer]\nPublicKey=" K1 "x\n", 2, 11, "PublicKey: expected a key"},
 		{PEER "AllowedIPs=::/0, 10.0.0.0/33\n", 3, 18, "AllowedIPs: expected"},
