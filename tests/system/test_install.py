@@ -129,6 +129,9 @@ PostUp = weft set %i private-key ${CREDENTIALS_DIRECTORY}/wg-private
         assert code == 0, out.read()
     try:
         assert host.run(wg.weft(), "show", "wg0", "public-key").stdout.strip() == key.public64
+        # a file without a key leaves it as it is
+        host.run("weft", "reload", "wg0", env=env)
+        assert host.run(wg.weft(), "show", "wg0", "public-key").stdout.strip() == key.public64
         assert key.private64 not in host.run("cat", "/etc/wireguard/wg0.conf").stdout
     finally:
         host.run(wg.weft(), "down", "wg0", env=env)
