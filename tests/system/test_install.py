@@ -103,7 +103,7 @@ def test_the_unit_waits_for_the_network():
     text = (ROOT / "packaging/weft@.service").read_text()
     for line in ("Type=notify", "After=network-online.target nss-lookup.target",
                  "Wants=network-online.target nss-lookup.target", "ExecStart=/usr/bin/weft run %i",
-                 "ExecReload=/usr/bin/weft reload %i"):
+                 "ExecReload=/usr/bin/weft reload %i", "KillMode=mixed"):
         assert f"\n{line}\n" in text
 
 
@@ -137,6 +137,7 @@ PostUp = weft set %i private-key ${CREDENTIALS_DIRECTORY}/wg-private
         host.run(wg.weft(), "down", "wg0", env=env)
 
 
+@pytest.mark.slow
 def test_the_debian_package(tmp_path):
     done = subprocess.run([ROOT / "scripts/deb.sh"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr  # lintian's word, too
