@@ -74,7 +74,7 @@ install: build
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(DESTDIR))
 
 uninstall:
-	@ninja -C $(BUILD) --quiet uninstall
+	@ninja -C $(BUILD) --quiet uninstall >/dev/null
 
 deb:
 	@scripts/deps.sh deb

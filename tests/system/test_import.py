@@ -177,3 +177,12 @@ Endpoint = 192.0.2.9:1
     path.rename(other)
     assert "--from says what it is" in run(other).stderr
     assert "named like an interface" in run("--from", "wg-quick", other).stderr
+
+
+def test_wg_has_no_import(tmp_path):
+    (tmp_path / "wg").symlink_to(os.path.abspath(wg.weft()))
+    for word in ("import", "completion", "up"):
+        done = subprocess.run([tmp_path / "wg", word], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Invalid subcommand: `{word}'\n")
+    assert subprocess.run([tmp_path / "wg", "version"], capture_output=True).returncode == 0
