@@ -14,7 +14,7 @@ mapfile -t src < <(git ls-files 'src/*.c')
 # Data, licence texts and fuzz inputs carry no line of their own.
 for f in "${files[@]}"; do
 	case "$f" in
-	LICENSE | tests/fuzz/corpus/* | tests/vectors/data/* | tests/*/data/*) continue ;;
+	LICENSE | packaging/debian/copyright | packaging/debian/source/format | tests/fuzz/corpus/* | tests/vectors/data/* | tests/*/data/*) continue ;;
 	esac
 	head -n 5 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
 		fail "$f: no SPDX line among the first five"
