@@ -8,7 +8,7 @@
 /* What does not go with the link itself. */
 static bool outlives_link(const struct weft_host_change *c)
 {
-	return c->kind != WEFT_HOST_ADDRESS && c->kind != WEFT_HOST_ROUTE;
+	return c->kind != WEFT_HOST_ADDRESS && (c->kind != WEFT_HOST_ROUTE || c->thrown);
 }
 
 static int undo_changes(const struct weft_host_job *job, struct weft_ifconf *conf, uint32_t mark)

@@ -98,7 +98,8 @@ static int compare(const struct weft_ip *a, const struct weft_ip *b)
 }
 
 /* All from `at` to `end`, both included: each time the largest prefix that begins where we are. */
-static int add_span(struct weft_prefixes *ret, struct weft_ip at, const struct weft_ip *end)
+static int add_span(struct weft_prefixes *ret, size_t limit, struct weft_ip at,
+		    const struct weft_ip *end)
 {
 	unsigned bits = weft_family_bits(at.family);
 
@@ -114,7 +115,7 @@ static int add_span(struct weft_prefixes *ret, struct weft_ip at, const struct w
 			last = next;
 			p.len--;
 		}
-		if (ret->n == WEFT_EXCLUDE_MAX_ROUTES)
+		if (ret->n >= limit)
 			return WEFT_E_LIMIT;
 		rc = weft_prefixes_add(ret, &p);
 		if (rc || !compare(&last, end))
@@ -128,6 +129,7 @@ int weft_exclude_cut(const struct weft_prefix *from, const struct weft_prefixes 
 		     struct weft_prefixes *ret)
 {
 	struct weft_prefix whole = *from;
+	size_t limit = ret->n + WEFT_EXCLUDE_MAX_ROUTES;
 	struct weft_ip at, end;
 	int rc;
 
@@ -144,7 +146,7 @@ int weft_exclude_cut(const struct weft_prefix *from, const struct weft_prefixes 
 			continue;
 		if (compare(&at, &r->ip) < 0) {
 			(void)step(&before, -1);
-			rc = add_span(ret, at, &before);
+			rc = add_span(ret, limit, at, &before);
 			if (rc)
 				return rc;
 		}
@@ -153,7 +155,7 @@ int weft_exclude_cut(const struct weft_prefix *from, const struct weft_prefixes 
 			return 0;
 		(void)step(&at, 1);
 	}
-	return add_span(ret, at, &end);
+	return add_span(ret, limit, at, &end);
 }
 
 static bool touches_allowed_ips(const struct weft_conf_device *dev, const struct weft_prefix *p)

@@ -9,7 +9,7 @@
 
 #include "conf/quick.h"
 
-#define WEFT_EXCLUDE_MAX_ROUTES 16384 /* that the allowed IPs may be cut into */
+#define WEFT_EXCLUDE_MAX_ROUTES 16384 /* that one allowed IP may be cut into */
 
 /* Grows as it is appended to; starts zeroed. */
 struct weft_prefixes {
@@ -31,7 +31,7 @@ WEFT_MUST_CHECK int weft_exclude_tidy(const struct weft_prefix *ranges, size_t n
  * What is left of `from` without `ranges`, which weft_exclude_tidy has made: the smallest list of
  * prefixes that holds it, in order of address, appended to `ret`. One that no range touches stays
  * as it is, and nothing of it is joined with anything outside it: a route is never shorter than
- * the allowed IP that it is for. 0, -ENOMEM or WEFT_E_LIMIT (`ret` would have more than
+ * the allowed IP that it is for. 0, -ENOMEM or WEFT_E_LIMIT (more than
  * WEFT_EXCLUDE_MAX_ROUTES). Any thread.
  */
 WEFT_MUST_CHECK int weft_exclude_cut(const struct weft_prefix *from,

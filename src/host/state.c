@@ -37,21 +37,33 @@ int weft_host_add_address(struct weft_host_state *s, const struct weft_prefix *p
 	return rc;
 }
 
-int weft_host_add_route(struct weft_host_state *s, const struct weft_prefix *to, uint32_t table)
+static int append_route(struct weft_host_state *s, const struct weft_host_route *route)
 {
 	void *v = s->routes;
 	int rc = grow(&v, s->n_routes, &s->cap_routes, sizeof(*s->routes));
 
 	s->routes = v;
 	if (!rc)
-		s->routes[s->n_routes++] = (struct weft_host_route){.to = *to, .table = table};
+		s->routes[s->n_routes++] = *route;
 	return rc;
+}
+
+int weft_host_add_route(struct weft_host_state *s, const struct weft_prefix *to, uint32_t table)
+{
+	return append_route(s, &(struct weft_host_route){.to = *to, .table = table});
+}
+
+int weft_host_add_thrown(struct weft_host_state *s, const struct weft_prefix *to, uint32_t table)
+{
+	return append_route(s,
+			    &(struct weft_host_route){.to = *to, .table = table, .thrown = true});
 }
 
 void weft_host_state_clear(struct weft_host_state *s)
 {
 	free(s->addresses);
 	free(s->routes);
+	weft_fence_clear(&s->fence);
 	*s = (struct weft_host_state){0};
 }
 
@@ -70,6 +82,8 @@ bool weft_host_wants_mark(const struct weft_quick *quick)
 {
 	const struct weft_conf_device *dev = &quick->wg.dev;
 
+	if (quick->kill_switch)
+		return true;
 	if (quick->table != WEFT_QUICK_TABLE_AUTO)
 		return false;
 	for (size_t i = 0; i < dev->n_peers; i++)
@@ -97,6 +111,7 @@ static int add_wanted_route(struct weft_host_state *s, const struct weft_quick *
 			    const struct weft_host_facts *facts, const struct weft_prefix *to)
 {
 	unsigned f = weft_host_family_index(to->ip.family);
+	int rc = 0;
 
 	switch (q->table) {
 	case WEFT_QUICK_TABLE_OFF:
@@ -111,7 +126,10 @@ static int add_wanted_route(struct weft_host_state *s, const struct weft_quick *
 	if (to->len)
 		return is_connected(q, to) ? 0 : weft_host_add_route(s, to, MAIN_TABLE);
 	s->mark_rule[f] = s->suppress_rule[f] = s->firewall[f] = true;
-	return weft_host_add_route(s, to, s->mark);
+	for (size_t i = 0; i < s->fence.excludes.n && !rc; i++)
+		if (s->fence.excludes.v[i].ip.family == to->ip.family)
+			rc = weft_host_add_thrown(s, &s->fence.excludes.v[i], s->mark);
+	return rc ? rc : weft_host_add_route(s, to, s->mark);
 }
 
 /* Longest first, as they are to be added; then any order that stays the same. */
@@ -126,29 +144,55 @@ static int by_length(const void *a, const void *b)
 	return memcmp(x->ip.b, y->ip.b, sizeof(x->ip.b));
 }
 
+/*
+ * The allowed IPs, without what is excluded from them: but a default route in a table of its own
+ * stays whole, for that table can say so by itself.
+ */
+static int collect_routes(const struct weft_quick *q, const struct weft_prefixes *excludes,
+			  struct weft_prefixes *ret)
+{
+	const struct weft_conf_device *dev = &q->wg.dev;
+	int rc = 0;
+
+	for (size_t i = 0; i < dev->n_peers && !rc; i++)
+		for (size_t j = 0; j < dev->peers[i].n_allowed_ips && !rc; j++) {
+			const struct weft_prefix *p = &dev->peers[i].allowed_ips[j].prefix;
+
+			if (excludes->n && (p->len || q->table != WEFT_QUICK_TABLE_AUTO))
+				rc = weft_exclude_cut(p, excludes, ret);
+			else
+				rc = weft_prefixes_add(ret, p);
+		}
+	return rc;
+}
+
 static int add_wanted_routes(struct weft_host_state *s, const struct weft_quick *q,
 			     const struct weft_host_facts *facts)
 {
-	const struct weft_conf_device *dev = &q->wg.dev;
-	struct weft_prefix *all;
-	size_t n = 0, k = 0;
-	int rc = 0;
+	struct weft_prefixes all = {0};
+	int rc = collect_routes(q, &s->fence.excludes, &all);
 
-	for (size_t i = 0; i < dev->n_peers; i++)
-		n += dev->peers[i].n_allowed_ips;
-	all = calloc(n ? n : 1, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	for (size_t i = 0; i < dev->n_peers; i++)
-		for (size_t j = 0; j < dev->peers[i].n_allowed_ips; j++)
-			all[k++] = dev->peers[i].allowed_ips[j].prefix;
-	if (n)
-		qsort(all, n, sizeof(*all), by_length);
-	for (size_t i = 0; i < n && !rc; i++)
-		if (!i || !same_prefix(&all[i], &all[i - 1])) /* the last peer has it */
-			rc = add_wanted_route(s, q, facts, &all[i]);
-	free(all);
+	if (all.n)
+		qsort(all.v, all.n, sizeof(*all.v), by_length);
+	for (size_t i = 0; i < all.n && !rc; i++)
+		if (!i || !same_prefix(&all.v[i], &all.v[i - 1])) /* the last peer has it */
+			rc = add_wanted_route(s, q, facts, &all.v[i]);
+	weft_prefixes_clear(&all);
 	return rc;
+}
+
+/*
+ * The clamp comes with weft's own keys alone: of a file that wg-quick can read, what wg-quick makes
+ * of it is made, and nothing else.
+ */
+static int add_wanted_fence(struct weft_host_state *s, const struct weft_quick *q)
+{
+	struct weft_fence *f = &s->fence;
+
+	f->kill_switch = q->kill_switch;
+	f->mss = q->kill_switch || q->mtu_auto;
+	f->mark = s->mark;
+	return weft_fence_seal(f);
 }
 
 int weft_host_wanted(const struct weft_quick *quick, const struct weft_host_facts *facts,
@@ -166,6 +210,10 @@ int weft_host_wanted(const struct weft_quick *quick, const struct weft_host_fact
 		ret->mark = facts->mark;
 	for (size_t i = 0; i < quick->n_addresses && !rc; i++)
 		rc = weft_host_add_address(ret, &quick->addresses[i]);
+	if (!rc)
+		rc = weft_exclude_tidy(quick->excludes, quick->n_excludes, &ret->fence.excludes);
+	if (!rc)
+		rc = add_wanted_fence(ret, quick);
 	return rc ? rc : add_wanted_routes(ret, quick, facts);
 }
 
@@ -194,6 +242,8 @@ static int by_route(const void *a, const void *b)
 
 	if (x->table != y->table)
 		return x->table < y->table ? -1 : 1;
+	if (x->thrown != y->thrown)
+		return x->thrown ? -1 : 1;
 	return by_length(&x->to, &y->to);
 }
 
@@ -224,6 +274,7 @@ static int diff_routes(const struct weft_host_state *a, const struct weft_host_s
 			continue;
 		c.prefix = r->to;
 		c.table = r->table;
+		c.thrown = r->thrown;
 		rc = add_change(ret, &c);
 	}
 	free(there);
@@ -285,12 +336,29 @@ static int diff_family(const struct weft_host_state *a, const struct weft_host_s
 	return rc;
 }
 
+/*
+ * The table, if it is to be another. It is changed before all else, so that nothing leaves while
+ * the rest is made; but taken away, or its kill switch out of it, after all else.
+ */
+static int diff_fence(const struct weft_host_state *is, const struct weft_host_state *wanted,
+		      bool first, struct weft_host_changes *ret)
+{
+	bool opens = is->fence.kill_switch && !wanted->fence.kill_switch;
+	const struct weft_host_change c = {.kind = WEFT_HOST_FENCE,
+					   .add = weft_fence_is_wanted(&wanted->fence),
+					   .fence = &wanted->fence};
+
+	if (weft_fence_is(&is->fence, &wanted->fence))
+		return 0;
+	return first == (c.add && !opens) ? add_change(ret, &c) : 0;
+}
+
 int weft_host_diff(const struct weft_host_state *is, const struct weft_host_state *wanted,
 		   struct weft_host_changes *ret)
 {
 	const struct weft_host_change link = {
 		.kind = WEFT_HOST_LINK, .add = true, .mtu = wanted->mtu};
-	int rc = 0;
+	int rc = diff_fence(is, wanted, true, ret);
 
 	for (unsigned f = 0; f < 2 && !rc; f++)
 		rc = diff_family(is, wanted, false, f, ret);
@@ -306,5 +374,5 @@ int weft_host_diff(const struct weft_host_state *is, const struct weft_host_stat
 		rc = diff_routes(wanted, is, true, ret);
 	for (unsigned f = 2; f-- > 0 && !rc;) /* wg-quick's order: nft lists them in it */
 		rc = diff_family(wanted, is, true, f, ret);
-	return rc;
+	return rc ? rc : diff_fence(is, wanted, false, ret);
 }
