@@ -22,6 +22,7 @@ struct weft_cli {
 	bool as_wg_quick;
 	enum weft_backend backend; /* --backend */
 	bool has_backend;          /* the subcommand has that option */
+	bool backend_given;        /* and it was used */
 };
 
 /* Whose subcommand it is, beside weft's. */

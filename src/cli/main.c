@@ -19,9 +19,9 @@ const struct weft_cli_command weft_cli_commands[] = {
 	{"syncconf", "Synchronizes a configuration file to a WireGuard interface",
 	 weft_cli_syncconf, WEFT_CLI_WG, true},
 	{"up", "Brings up an interface as its file for wg-quick says", weft_cli_up,
-	 WEFT_CLI_WG_QUICK, false},
+	 WEFT_CLI_WG_QUICK, true},
 	{"down", "Takes an interface down, and all that up has done for it", weft_cli_down,
-	 WEFT_CLI_WG_QUICK, false},
+	 WEFT_CLI_WG_QUICK, true},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
@@ -117,6 +117,7 @@ static bool take_backend(struct weft_cli *cli, int *argc, char **argv)
 				       option, value);
 			return false;
 		}
+		cli->backend_given = true;
 	}
 	argv[n] = NULL;
 	*argc = n;

@@ -52,7 +52,8 @@ void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret)
 		.ifname = q->name,
 		.path = q->path,
 		.quick = &q->conf,
-		.backend = q->cli->backend,
+		/* the command line wins over the file, where there is one */
+		.backend = q->cli->backend_given ? q->cli->backend : q->conf.backend,
 		.step = q->verbose ? step : NULL,
 		.warn = warn,
 		.stopped = is_stopped,

@@ -38,6 +38,17 @@ static int undo_changes(const struct weft_host_job *job, struct weft_ifconf *con
 	return first;
 }
 
+static int take_dns_back(struct weft_host_job *job)
+{
+	int rc;
+
+	if (!job->quick->dns_servers.n)
+		return 0;
+	weft_host_step(job, "resolvconf -d %s -f", job->ifname);
+	rc = weft_host_set_dns(job->ifname, NULL);
+	return rc && rc != -ENOENT ? weft_host_failed(job, "resolvconf", rc) : 0;
+}
+
 int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 {
 	struct weft_ifconf *conf = NULL;
@@ -52,7 +63,7 @@ int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 	weft_ifconf_close(conf);
 	if (rc)
 		weft_host_failed(job, job->ifname, rc);
-	dns = weft_host_dns(job, false);
+	dns = take_dns_back(job);
 	return rc ? rc : dns;
 }
 

@@ -24,10 +24,6 @@ bool weft_host_stopped(const struct weft_host_job *job);
 WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
 				    const struct weft_quick_texts *hooks);
 
-/* Gives the name servers to resolvconf, if it is there, or takes them back. 0 or a negative code.
- */
-WEFT_MUST_CHECK int weft_host_dns(struct weft_host_job *job, bool add);
-
 /* down without hooks. `mark`: of the device. 0 or the first negative code. */
 int weft_host_take_down(struct weft_host_job *job, uint32_t mark);
 

@@ -62,6 +62,18 @@ bool weft_host_stopped(const struct weft_host_job *job)
 	return job->stopped && job->stopped(job->ctx);
 }
 
+/* No failure, as with wg-quick where the user looks after name servers. */
+static int nobody_to_tell(const struct weft_host_job *job, const struct weft_host_change *c, int rc)
+{
+	if (c->kind != WEFT_HOST_DNS || rc != -ENOENT)
+		return rc;
+	if (c->add)
+		weft_host_warn(job,
+			       "DNS is not set: there is no resolvconf here, and no resolvectl "
+			       "that reaches systemd-resolved");
+	return 0;
+}
+
 int weft_host_apply_all(struct weft_host_job *job, struct weft_ifconf *conf,
 			const struct weft_host_changes *changes,
 			const struct weft_host_state *wanted)
@@ -77,6 +89,7 @@ int weft_host_apply_all(struct weft_host_job *job, struct weft_ifconf *conf,
 		if (!rc) {
 			weft_host_step(job, "%s", line.p);
 			rc = weft_host_apply(conf, job->ifname, &changes->v[i], wanted);
+			rc = nobody_to_tell(job, &changes->v[i], rc);
 		}
 		if (rc)
 			weft_host_failed(job, line.p ? line.p : job->ifname, rc);

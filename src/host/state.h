@@ -27,6 +27,7 @@ struct weft_host_state {
 	struct weft_host_route *routes; /* wanted: longest prefix first */
 	size_t n_routes, cap_routes;
 	uint32_t mark; /* of the device: the table of its default routes, too. 0: none */
+	char *dns;     /* name servers, as resolvconf(8) reads them. NULL: none */
 	/* By family, IPv4 and IPv6: what keeps the tunnel's own packets out of the tunnel. */
 	bool mark_rule[2], suppress_rule[2], firewall[2];
 	struct weft_fence fence; /* weft's own nftables table */
@@ -42,6 +43,8 @@ struct weft_host_facts {
 enum weft_host_change_kind {
 	WEFT_HOST_ADDRESS,
 	WEFT_HOST_LINK, /* MTU, and up */
+	WEFT_HOST_DNS,
+	WEFT_HOST_MARK, /* of the device */
 	WEFT_HOST_ROUTE,
 	WEFT_HOST_MARK_RULE,
 	WEFT_HOST_SUPPRESS_RULE,
@@ -54,11 +57,12 @@ struct weft_host_change {
 	enum weft_host_change_kind kind;
 	bool add;                       /* else it is taken away */
 	uint8_t family;                 /* of rules and firewall */
-	uint32_t mtu, mark;             /* of LINK; of rules and firewall */
+	uint32_t mtu, mark;             /* of LINK; of MARK, rules and firewall */
 	struct weft_prefix prefix;      /* of ADDRESS and ROUTE */
 	uint32_t table;                 /* of ROUTE */
 	bool thrown;                    /* of ROUTE */
 	const struct weft_fence *fence; /* of FENCE: borrowed from the state that wants it */
+	const char *dns; /* of DNS: borrowed from the state that wants it, or has it */
 };
 
 struct weft_host_changes {
@@ -82,8 +86,11 @@ WEFT_MUST_CHECK int weft_host_wanted(const struct weft_quick *quick,
 				     struct weft_host_state *ret);
 
 /*
- * What has to be done, in order, for `is` to become `wanted`: nothing goes before what it needs is
- * there. `ret` starts zeroed and is cleared by the caller. 0 or -ENOMEM. Any thread.
+ * What has to be done, in order, for `is` to become `wanted`. What is new comes before what is old
+ * goes, so that no packet finds neither; but for what is in the way of the new. A kernel may take
+ * away more than it was told to (the other addresses of a prefix, with the first): look again
+ * afterwards. `ret` starts zeroed, is cleared by the caller, and borrows texts from both states. 0
+ * or -ENOMEM. Any thread.
  */
 WEFT_MUST_CHECK int weft_host_diff(const struct weft_host_state *is,
 				   const struct weft_host_state *wanted,

@@ -2,6 +2,7 @@
 /* From nothing to what the file wants, in wg-quick's order. */
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "control/device.h"
@@ -9,11 +10,26 @@
 
 static int start_daemon(struct weft_host_job *job)
 {
+	const struct weft_quick *q = job->quick;
 	const char *program = getenv("WG_QUICK_USERSPACE_IMPLEMENTATION");
-	const char *const argv[] = {program ? program : "weftd", job->ifname, NULL};
+	const char *argv[7] = {program ? program : "weftd"};
+	char workers[16];
+	size_t n = 1;
 	int rc;
 
-	weft_host_step(job, "%s %s", argv[0], job->ifname);
+	if (q->workers) {
+		snprintf(workers, sizeof(workers), "%u", (unsigned)q->workers);
+		argv[n++] = "--workers";
+		argv[n++] = workers;
+	}
+	if (q->cpus[0]) {
+		argv[n++] = "--cpus";
+		argv[n++] = q->cpus;
+	}
+	argv[n] = job->ifname;
+	weft_host_step(job, "%s%s%s%s%s %s", argv[0], q->workers ? " --workers " : "",
+		       q->workers ? workers : "", q->cpus[0] ? " --cpus " : "", q->cpus,
+		       job->ifname);
 	rc = weft_host_run(argv, NULL);
 	if (rc < 0)
 		return weft_host_failed(job, argv[0], rc);
@@ -21,6 +37,28 @@ static int start_daemon(struct weft_host_job *job)
 		return 0;
 	weft_host_error(job, "%s ended with %d", argv[0], rc);
 	return -ECHILD;
+}
+
+/* By the kernel where it has WireGuard, else by a daemon; or by the one that is asked for. */
+static int make_link(struct weft_host_job *job)
+{
+	int rc;
+
+	if (job->backend == WEFT_BACKEND_USERSPACE)
+		return start_daemon(job);
+	weft_host_step(job, "ip link add %s type wireguard", job->ifname);
+	rc = weft_ifconf_add_wireguard(job->ifname);
+	if (rc == -EOPNOTSUPP && job->backend == WEFT_BACKEND_AUTO)
+		return start_daemon(job);
+	if (rc == -EOPNOTSUPP) {
+		weft_host_error(job, "%s: this kernel has no WireGuard", job->ifname);
+		weft_diag_hint(&job->diag, "userspace as backend, or auto, runs it by weftd");
+		return rc;
+	}
+	if (!rc && (job->quick->workers || job->quick->cpus[0]))
+		weft_host_warn(job,
+			       "Workers and Cpus are weftd's: the kernel's WireGuard has none");
+	return rc ? weft_host_failed(job, job->ifname, rc) : 0;
 }
 
 static int set_device(struct weft_host_job *job, const struct weft_conf_device *change)
@@ -61,7 +99,7 @@ static int reconcile(struct weft_host_job *job, uint32_t *ret_mark)
 	int rc = weft_ifconf_open(&conf, job->ifname);
 
 	if (!rc)
-		rc = weft_host_find_facts(conf, job->quick, &facts);
+		rc = weft_host_find_facts(conf, job->quick, 0, &facts);
 	if (!rc)
 		rc = weft_host_wanted(job->quick, &facts, &wanted);
 	if (!rc)
@@ -93,8 +131,6 @@ static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 	if (!rc)
 		rc = reconcile(job, ret_mark);
 	if (!rc)
-		rc = weft_host_dns(job, true);
-	if (!rc)
 		rc = weft_host_hooks(job, &job->quick->post_up);
 	return !rc && weft_host_stopped(job) ? -EINTR : rc;
 }
@@ -108,7 +144,7 @@ int weft_host_up(struct weft_host_job *job)
 		weft_host_error(job, "`%s' already exists", job->ifname);
 		return -EEXIST;
 	}
-	rc = start_daemon(job);
+	rc = make_link(job);
 	if (rc)
 		return rc;
 	rc = bring_up(job, &mark);
