@@ -46,6 +46,7 @@ int weft_cli_addconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_killswitch(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
@@ -106,6 +107,8 @@ bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
 /* A file for wg-quick(8), and what is done with it. */
 struct weft_cli_quick {
 	const struct weft_cli *cli;
+	const char *exclude; /* --exclude; NULL: none */
+	bool keep_kill_switch;
 	bool verbose;                   /* each change is printed before it is made */
 	char path[PATH_MAX];            /* where it really is */
 	char name[WEFT_QUICK_NAME_LEN]; /* of the interface */
@@ -120,6 +123,12 @@ void weft_cli_quick_clear(struct weft_cli_quick *q);
  * starts zeroed and is to be cleared by the caller either way.
  */
 bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret);
+
+/*
+ * The interface's name that a file's name or path has in it; it need not be there. False: it has
+ * none.
+ */
+bool weft_cli_quick_name(const char *what, char ret_name[WEFT_QUICK_NAME_LEN]);
 
 /* For up and down: the arguments, the file and what it says. False as above, or `*ret_exit`. */
 bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,

@@ -22,6 +22,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WG_QUICK, true},
 	{"down", "Takes an interface down, and all that up has done for it", weft_cli_down,
 	 WEFT_CLI_WG_QUICK, true},
+	{"killswitch", "Keeps traffic from leaving outside an interface's tunnel, or lets it",
+	 weft_cli_killswitch, WEFT_CLI_WEFT, true},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,

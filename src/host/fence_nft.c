@@ -38,8 +38,8 @@ int weft_fence_observe(const char *ifname, struct weft_fence *ret)
 	rc = weft_host_nft(command, true, &json);
 	if (!rc)
 		rc = weft_fence_read(json.p, json.len, ret);
-	else if (rc == -EIO) /* there is none */
-		rc = 0;
+	else if (rc == -EIO) /* there is none, if nft can tell what there is */
+		rc = weft_host_nft("list tables", false, NULL);
 	weft_text_clear(&json);
 	return rc;
 }

@@ -13,7 +13,8 @@ WEFT_MUST_CHECK int weft_host_nft(const char *commands, bool json, struct weft_t
 
 /*
  * What is in the kernel for the interface; without a table, an empty fence. `ret` starts zeroed and
- * is cleared by the caller, also after an error. 0 or a negative code.
+ * is cleared by the caller, also after an error. 0, -EIO (nft cannot tell: no right to, or a kernel
+ * without nftables) or another negative code.
  */
 WEFT_MUST_CHECK int weft_fence_observe(const char *ifname, struct weft_fence *ret);
 

@@ -52,6 +52,8 @@ int weft_host_observe(struct weft_ifconf *conf, const char *ifname, uint32_t mar
 		rc = weft_ifconf_read(conf, &seen);
 	if (!rc)
 		rc = weft_fence_observe(ifname, &ret->fence);
+	if (rc == -EIO) /* a kernel without nftables has no table either */
+		rc = 0;
 	for (unsigned f = 0; f < 2 && !rc; f++) {
 		uint8_t family = f ? WEFT_IPV6 : WEFT_IPV4;
 

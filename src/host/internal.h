@@ -24,6 +24,21 @@ bool weft_host_stopped(const struct weft_host_job *job);
 WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
 				    const struct weft_quick_texts *hooks);
 
+/*
+ * Whether the file's excludes make sense: before anything is changed. 0 or a negative code; what
+ * makes no difference is a warning.
+ */
+WEFT_MUST_CHECK int weft_host_check_excludes(struct weft_host_job *job);
+
+/*
+ * If the file asks for the kill switch: closes it, and makes the mark that it lets out the file's.
+ * Before the interface is there, or anything of it is changed. 0 or a negative code.
+ */
+WEFT_MUST_CHECK int weft_host_close(struct weft_host_job *job);
+
+/* True if the kill switch is closed now. */
+bool weft_host_is_closed(const char *ifname);
+
 /* down without hooks. `mark`: of the device. 0 or the first negative code. */
 int weft_host_take_down(struct weft_host_job *job, uint32_t mark);
 
