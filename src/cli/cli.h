@@ -56,6 +56,7 @@ int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_killswitch(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
@@ -114,12 +115,19 @@ bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft
 bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
 			  struct weft_ini_result *ret);
 
+enum weft_cli_quick_option {
+	WEFT_CLI_VERBOSE = 1 << 0,          /* -v: each change is printed before it is made */
+	WEFT_CLI_DRY_RUN = 1 << 1,          /* --dry-run: changes are printed alone */
+	WEFT_CLI_JSON = 1 << 2,             /* --json */
+	WEFT_CLI_KEEP_KILL_SWITCH = 1 << 3, /* --keep-kill-switch */
+	WEFT_CLI_EXCLUDE = 1 << 4,          /* --exclude, with a list after it */
+};
+
 /* A file for wg-quick(8), and what is done with it. */
 struct weft_cli_quick {
 	const struct weft_cli *cli;
-	const char *exclude; /* --exclude; NULL: none */
-	bool keep_kill_switch;
-	bool verbose;                   /* each change is printed before it is made */
+	const char *exclude;            /* --exclude; NULL: none */
+	unsigned options;               /* enum weft_cli_quick_option */
 	char path[PATH_MAX];            /* where it really is */
 	char name[WEFT_QUICK_NAME_LEN]; /* of the interface */
 	struct weft_text text;
@@ -140,8 +148,11 @@ bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct we
  */
 bool weft_cli_quick_name(const char *what, char ret_name[WEFT_QUICK_NAME_LEN]);
 
-/* For up and down: the arguments, the file and what it says. False as above, or `*ret_exit`. */
-bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
+/*
+ * For up, down and their like: the arguments, with those options that `known` has, the file and
+ * what it says. False as above, or `*ret_exit`.
+ */
+bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsigned known,
 			 struct weft_cli_quick *ret, int *ret_exit);
 
 /* A job for the interface of `q`, whose steps and warnings go to stderr. Borrows `q`. */

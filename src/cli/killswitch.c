@@ -16,7 +16,7 @@ static int close_it(const struct weft_cli *cli, int argc, char **argv)
 	struct weft_host_job job;
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, &q, &rc)) {
+	if (weft_cli_open_quick(cli, argc, argv, 0, &q, &rc)) {
 		weft_cli_job(&q, &job);
 		rc = weft_cli_job_end(&job, weft_host_kill_switch_on(&job));
 		if (!rc && !q.conf.kill_switch)

@@ -28,6 +28,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WG_QUICK, true, "-v --exclude= CONFIG"},
 	{"down", "Takes an interface down, and all that up has done for it", weft_cli_down,
 	 WEFT_CLI_WG_QUICK, true, "-v --keep-kill-switch CONFIG"},
+	{"reload", "Makes a running interface what its file says by now", weft_cli_reload,
+	 WEFT_CLI_WEFT, true, "-v --dry-run --json --exclude= CONFIG"},
 	{"killswitch", "Keeps traffic from leaving outside an interface's tunnel, or lets it",
 	 weft_cli_killswitch, WEFT_CLI_WEFT, true, "--json on|off|show CONFIG"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,

@@ -117,36 +117,6 @@ static bool parse(const struct weft_cli *cli, struct weft_cli_quick *q)
 	return !rc && !q->conf.save_config;
 }
 
-/*
- * Takes the options of up, reload and down out of the words. False: what is wrong was printed.
- */
-static bool take_options(const struct weft_cli *cli, int *argc, char **argv,
-			 struct weft_cli_quick *ret)
-{
-	static const char exclude[] = "--exclude";
-	size_t len = sizeof(exclude) - 1;
-	bool down = strcmp(argv[0], "down") == 0;
-	int n = 1;
-
-	for (int i = 1; i < *argc; i++) {
-		if (down && strcmp(argv[i], "--keep-kill-switch") == 0) {
-			ret->keep_kill_switch = true;
-		} else if (!down && strncmp(argv[i], exclude, len) == 0 &&
-			   (!argv[i][len] || argv[i][len] == '=')) {
-			ret->exclude = argv[i][len] ? &argv[i][len + 1] : argv[++i];
-			if (!ret->exclude) { /* argv ends with NULL */
-				weft_cli_error(cli, "%s: expected a list of prefixes", exclude);
-				return false;
-			}
-		} else {
-			argv[n++] = argv[i];
-		}
-	}
-	argv[n] = NULL;
-	*argc = n;
-	return true;
-}
-
 /* What the command line excludes beside the file. */
 static bool add_excludes(const struct weft_cli *cli, struct weft_cli_quick *q)
 {
@@ -161,25 +131,72 @@ static bool add_excludes(const struct weft_cli *cli, struct weft_cli_quick *q)
 	return !rc;
 }
 
-bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
+static const struct {
+	const char *word;
+	unsigned option;
+} options[] = {
+	{"-v", WEFT_CLI_VERBOSE},
+	{"--dry-run", WEFT_CLI_DRY_RUN},
+	{"--json", WEFT_CLI_JSON},
+	{"--keep-kill-switch", WEFT_CLI_KEEP_KILL_SWITCH},
+	{"--exclude <prefix>,...", WEFT_CLI_EXCLUDE},
+};
+
+#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+/* The word of option `i`, up to its value if it takes one. */
+static bool is_option(const char *word, size_t i)
+{
+	size_t len = strcspn(options[i].word, " ");
+
+	return strncmp(word, options[i].word, len) == 0 &&
+	       (!word[len] || (options[i].option == WEFT_CLI_EXCLUDE && word[len] == '='));
+}
+
+/* Takes the options in front of the file's name. How many words there were. */
+static int take_options(int argc, char **argv, unsigned known, struct weft_cli_quick *ret)
+{
+	int n = 0;
+
+	while (n + 2 < argc) {
+		const char *word = argv[n + 1];
+		size_t i = 0;
+
+		while (i < N_OPTIONS && (!(options[i].option & known) || !is_option(word, i)))
+			i++;
+		if (i == N_OPTIONS)
+			break;
+		ret->options |= options[i].option;
+		n++;
+		if (options[i].option == WEFT_CLI_EXCLUDE) {
+			ret->exclude = strchr(word, '=');
+			ret->exclude = ret->exclude ? ret->exclude + 1 : argv[++n];
+		}
+	}
+	return n;
+}
+
+bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsigned known,
 			 struct weft_cli_quick *ret, int *ret_exit)
 {
-	bool option;
+	char usage[128] = "";
+	int n = 0;
 
 	*ret_exit = 1;
-	if (!cli->as_wg_quick && !take_options(cli, &argc, argv, ret))
-		return false;
-	option = !cli->as_wg_quick && argc == 3 && strcmp(argv[1], "-v") == 0;
-	if (!cli->as_wg_quick && !option &&
-	    weft_cli_usage(cli, argc, argv, 1, 1,
-			   strcmp(argv[0], "down") == 0 ? "[-v] [--keep-kill-switch] "
-							  "<configuration filename> | <interface>"
-							: "[-v] [--exclude <prefix>,...] "
-							  "<configuration filename> | <interface>",
-			   ret_exit))
-		return false;
 	ret->cli = cli;
-	ret->verbose = option || cli->as_wg_quick;
-	return weft_cli_read_quick(cli, argv[option ? 2 : 1], ret) && parse(cli, ret) &&
+	if (cli->as_wg_quick) {
+		ret->options = WEFT_CLI_VERBOSE;
+	} else {
+		n = take_options(argc, argv, known, ret);
+		for (size_t i = 0; i < N_OPTIONS; i++)
+			if (options[i].option & known)
+				snprintf(usage + strlen(usage), sizeof(usage) - strlen(usage),
+					 "[%s] ", options[i].word);
+		strncat(usage, "<configuration filename> | <interface>",
+			sizeof(usage) - strlen(usage) - 1);
+		if (weft_cli_usage(cli, argc, argv, 1 + n, 1 + n, usage, ret_exit))
+			return false;
+	}
+	return weft_cli_read_quick(cli, argv[1 + n], ret) && parse(cli, ret) &&
 	       add_excludes(cli, ret);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* To nothing: the interface goes, and with it its daemon and all that `up` has done for it. */
 #include <errno.h>
+#include <net/if.h>
 
 #include "control/device.h"
 #include "host/internal.h"
@@ -68,7 +69,7 @@ int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 	return rc ? rc : dns;
 }
 
-int weft_host_down(struct weft_host_job *job)
+static int down(struct weft_host_job *job)
 {
 	struct weft_conf_device dev = {0};
 	int rc = weft_control_get(job->backend, job->ifname, &dev), after;
@@ -90,4 +91,16 @@ int weft_host_down(struct weft_host_job *job)
 	rc = weft_host_take_down(job, mark);
 	after = weft_host_hooks(job, &job->quick->post_down);
 	return rc ? rc : after;
+}
+
+int weft_host_down(struct weft_host_job *job)
+{
+	struct weft_host_lock lock = {.fd = -1};
+	int rc = weft_host_take_lock(job, "weft down", &lock);
+
+	if (rc)
+		return rc;
+	rc = down(job);
+	weft_host_unlock(&lock, !if_nametoindex(job->ifname));
+	return rc;
 }

@@ -5,6 +5,7 @@
 
 #include "host/host.h"
 #include "host/job.h"
+#include "host/rundir.h"
 
 /* printf style. */
 void weft_host_step(const struct weft_host_job *job, const char *fmt, ...)
@@ -20,6 +21,10 @@ void weft_host_error(struct weft_host_job *job, const char *fmt, ...)
 
 bool weft_host_stopped(const struct weft_host_job *job);
 
+/* The interface's lock. 0 or a negative code, -EBUSY: another holds it. What failed was said. */
+WEFT_MUST_CHECK int weft_host_take_lock(struct weft_host_job *job, const char *what,
+					struct weft_host_lock *ret_lock);
+
 /* Run in turn by bash, until one fails. 0 or a negative code. */
 WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
 				    const struct weft_quick_texts *hooks);
@@ -31,8 +36,15 @@ WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
 WEFT_MUST_CHECK int weft_host_check_excludes(struct weft_host_job *job);
 
 /*
- * If the file asks for the kill switch: closes it, and makes the mark that it lets out the file's.
- * Before the interface is there, or anything of it is changed. 0 or a negative code.
+ * If the file asks for the kill switch, which needs a mark, and has none: that of the device (0:
+ * none), of the switch as it is, or a free one is the file's from here on; so that a restart finds
+ * what it would make. Changes nothing on the host. 0 or a negative code.
+ */
+WEFT_MUST_CHECK int weft_host_fix_mark(struct weft_host_job *job, uint32_t device_mark);
+
+/*
+ * If the file asks for the kill switch: fixes the mark and closes it. Before there is an interface.
+ * 0 or a negative code.
  */
 WEFT_MUST_CHECK int weft_host_close(struct weft_host_job *job);
 

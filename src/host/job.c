@@ -62,6 +62,30 @@ bool weft_host_stopped(const struct weft_host_job *job)
 	return job->stopped && job->stopped(job->ctx);
 }
 
+int weft_host_take_lock(struct weft_host_job *job, const char *what,
+			struct weft_host_lock *ret_lock)
+{
+	char holder[128];
+	int rc = weft_host_lock(job->ifname, what, ret_lock, holder, sizeof(holder));
+
+	if (rc == -EBUSY)
+		weft_host_error(job, "%s is being changed by %s", job->ifname, holder);
+	else if (rc)
+		weft_host_error(job, "%s/%s/lock: %s", WEFT_HOST_RUN_DIR, job->ifname,
+				weft_strerror(rc));
+	return rc;
+}
+
+/* What is gone already need not be taken away, and a rule is the same whoever made it. */
+static int already_so(const struct weft_host_change *c, int rc)
+{
+	bool rule = c->kind == WEFT_HOST_MARK_RULE || c->kind == WEFT_HOST_SUPPRESS_RULE;
+
+	if (!c->add && (rc == -ENOENT || rc == -ESRCH || rc == -EADDRNOTAVAIL))
+		return 0;
+	return c->add && rule && rc == -EEXIST ? 0 : rc;
+}
+
 /* No failure, as with wg-quick where the user looks after name servers. */
 static int nobody_to_tell(const struct weft_host_job *job, const struct weft_host_change *c, int rc)
 {
@@ -89,7 +113,7 @@ int weft_host_apply_all(struct weft_host_job *job, struct weft_ifconf *conf,
 		if (!rc) {
 			weft_host_step(job, "%s", line.p);
 			rc = weft_host_apply(conf, job->ifname, &changes->v[i], wanted);
-			rc = nobody_to_tell(job, &changes->v[i], rc);
+			rc = already_so(&changes->v[i], nobody_to_tell(job, &changes->v[i], rc));
 		}
 		if (rc)
 			weft_host_failed(job, line.p ? line.p : job->ifname, rc);

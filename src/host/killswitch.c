@@ -52,10 +52,6 @@ static int free_mark(uint32_t *ret)
 	return rc;
 }
 
-/*
- * The mark has to be known before there is an interface, and be the same after a restart: that of
- * the file, of the device, of the switch as it is, or a free one. From here on it is the file's.
- */
 static int fix_mark(struct weft_host_job *job, const struct weft_fence *is, uint32_t device_mark)
 {
 	uint32_t *mark = &job->quick->wg.dev.fwmark;
@@ -65,6 +61,20 @@ static int fix_mark(struct weft_host_job *job, const struct weft_fence *is, uint
 	if (!*mark && is->kill_switch)
 		*mark = is->mark;
 	return *mark ? 0 : free_mark(mark);
+}
+
+int weft_host_fix_mark(struct weft_host_job *job, uint32_t device_mark)
+{
+	struct weft_fence is = {0};
+	int rc;
+
+	if (!job->quick->kill_switch)
+		return 0;
+	rc = weft_fence_observe(job->ifname, &is);
+	if (!rc)
+		rc = fix_mark(job, &is, device_mark);
+	weft_fence_clear(&is);
+	return rc;
 }
 
 static int put_up(struct weft_host_job *job, const struct weft_fence *is,
@@ -127,36 +137,30 @@ static int close_it(struct weft_host_job *job, const struct weft_fence *is)
 int weft_host_close(struct weft_host_job *job)
 {
 	struct weft_fence is = {0};
-	bool there;
 	int rc;
 
 	if (!job->quick->kill_switch)
 		return 0;
 	rc = weft_fence_observe(job->ifname, &is);
 	if (!rc)
-		rc = fix_mark(job, &is, mark_of_device(job, &there));
+		rc = fix_mark(job, &is, 0);
 	rc = rc ? weft_host_failed(job, job->ifname, rc) : close_it(job, &is);
 	weft_fence_clear(&is);
 	return rc;
 }
 
-int weft_host_kill_switch_on(struct weft_host_job *job)
+static int turn_on(struct weft_host_job *job, uint32_t device_mark, bool there)
 {
 	struct weft_fence is = {0};
-	bool there = false;
-	uint32_t has = mark_of_device(job, &there);
-	int rc = weft_host_check_excludes(job);
+	int rc = weft_fence_observe(job->ifname, &is);
 
-	if (rc)
-		return rc;
-	if (has) /* whatever the file says now, these are the packets that are to pass */
-		job->quick->wg.dev.fwmark = has;
-	rc = weft_fence_observe(job->ifname, &is);
+	if (device_mark) /* whatever the file says now, these are the packets that are to pass */
+		job->quick->wg.dev.fwmark = device_mark;
 	if (!rc)
 		rc = fix_mark(job, &is, 0);
 	if (rc)
 		weft_host_failed(job, job->ifname, rc);
-	else if (there && !has)
+	else if (there && !device_mark)
 		rc = mark_device(job, job->quick->wg.dev.fwmark);
 	if (!rc)
 		rc = close_it(job, &is);
@@ -164,13 +168,29 @@ int weft_host_kill_switch_on(struct weft_host_job *job)
 	return rc;
 }
 
-int weft_host_kill_switch_off(struct weft_host_job *job)
+int weft_host_kill_switch_on(struct weft_host_job *job)
+{
+	struct weft_host_lock lock = {.fd = -1};
+	bool there = false;
+	uint32_t mark;
+	int rc = weft_host_take_lock(job, "weft killswitch on", &lock);
+
+	if (rc)
+		return rc;
+	mark = mark_of_device(job, &there);
+	rc = weft_host_check_excludes(job);
+	if (!rc)
+		rc = turn_on(job, mark, there);
+	weft_host_unlock(&lock, !there);
+	return rc;
+}
+
+static int turn_off(struct weft_host_job *job, bool there)
 {
 	struct weft_fence is = {0}, wanted = {0};
 	int rc = weft_fence_observe(job->ifname, &is);
 
-	/* the clamp stays while there is an interface to clamp for */
-	wanted.mss = is.mss && if_nametoindex(job->ifname);
+	wanted.mss = is.mss && there; /* the clamp stays with the interface */
 	if (!rc)
 		rc = weft_fence_seal(&wanted);
 	if (rc)
@@ -178,6 +198,19 @@ int weft_host_kill_switch_off(struct weft_host_job *job)
 	else if (is.kill_switch)
 		rc = put_up(job, &is, &wanted);
 	weft_fence_clear(&is);
+	return rc;
+}
+
+int weft_host_kill_switch_off(struct weft_host_job *job)
+{
+	struct weft_host_lock lock = {.fd = -1};
+	bool there = if_nametoindex(job->ifname) != 0;
+	int rc = weft_host_take_lock(job, "weft killswitch off", &lock);
+
+	if (rc)
+		return rc;
+	rc = turn_off(job, there);
+	weft_host_unlock(&lock, !there);
 	return rc;
 }
 

@@ -284,6 +284,44 @@ static struct weft_host_route *sorted(const struct weft_host_state *s)
 	return v;
 }
 
+static bool is_link_local(const struct weft_ip *ip)
+{
+	return ip->family == WEFT_IPV6 && ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80;
+}
+
+static bool is_among(const struct weft_host_route *r, const struct weft_host_route *v, size_t n)
+{
+	return n && bsearch(r, v, n, sizeof(*v), by_route);
+}
+
+int weft_host_forget_others(struct weft_host_state *is, const struct weft_host_state *wanted,
+			    const struct weft_host_state *ours)
+{
+	struct weft_host_route *w = sorted(wanted), *o = sorted(ours ? ours : wanted);
+	size_t n = 0;
+	bool ok = w && o;
+
+	for (size_t i = 0; ok && i < is->n_addresses; i++) {
+		const struct weft_prefix *p = &is->addresses[i];
+
+		if (has_address(wanted, p) ||
+		    (ours ? has_address(ours, p) : !is_link_local(&p->ip)))
+			is->addresses[n++] = *p;
+	}
+	if (ok)
+		is->n_addresses = n;
+	n = 0;
+	for (size_t i = 0; ok && ours && i < is->n_routes; i++)
+		if (is->routes[i].thrown || is_among(&is->routes[i], w, wanted->n_routes) ||
+		    is_among(&is->routes[i], o, ours->n_routes))
+			is->routes[n++] = is->routes[i];
+	if (ok && ours)
+		is->n_routes = n;
+	free(w);
+	free(o);
+	return ok ? 0 : -ENOMEM;
+}
+
 /*
  * True if the kernel has a route to there that goes with an address which does: ours can only come
  * when that is gone.
@@ -316,7 +354,7 @@ static int diff_routes(const struct weft_host_state *a, const struct weft_host_s
 		const struct weft_host_route *r = &a->routes[i];
 		struct weft_host_change c = {.kind = WEFT_HOST_ROUTE, .add = add};
 
-		if (b->n_routes && bsearch(r, there, b->n_routes, sizeof(*there), by_route))
+		if (is_among(r, there, b->n_routes))
 			continue;
 		if (which != ALL_ROUTES && is_in_the_way(b, a, r) != (which == ROUTES_IN_THE_WAY))
 			continue;

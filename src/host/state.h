@@ -96,6 +96,15 @@ WEFT_MUST_CHECK int weft_host_diff(const struct weft_host_state *is,
 				   const struct weft_host_state *wanted,
 				   struct weft_host_changes *ret);
 
+/*
+ * Takes out of `is` the addresses and routes that are none of ours and not wanted: somebody else
+ * put them there, a hook or a person, and they stay. `ours`: NULL, all are, but for an automatic
+ * link-local address. 0 or -ENOMEM.
+ */
+WEFT_MUST_CHECK int weft_host_forget_others(struct weft_host_state *is,
+					    const struct weft_host_state *wanted,
+					    const struct weft_host_state *ours);
+
 /* Append a copy. 0 or -ENOMEM. */
 WEFT_MUST_CHECK int weft_host_add_address(struct weft_host_state *s, const struct weft_prefix *p);
 WEFT_MUST_CHECK int weft_host_add_route(struct weft_host_state *s, const struct weft_prefix *to,

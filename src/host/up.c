@@ -90,6 +90,18 @@ static int set_mark(struct weft_host_job *job, uint32_t mark)
 	return set_device(job, &change);
 }
 
+/* For reload to know what is of this file. */
+static int record(struct weft_host_job *job, const struct weft_host_state *wanted)
+{
+	struct weft_host_record rec = {0};
+	int rc = weft_host_record_add(&rec, job->quick, wanted);
+
+	if (!rc)
+		rc = weft_host_write_record(job->ifname, &rec);
+	weft_host_record_clear(&rec);
+	return rc ? weft_host_failed(job, WEFT_HOST_RUN_DIR, rc) : 0;
+}
+
 static int reconcile(struct weft_host_job *job, uint32_t *ret_mark)
 {
 	struct weft_host_state is = {0}, wanted = {0};
@@ -113,6 +125,8 @@ static int reconcile(struct weft_host_job *job, uint32_t *ret_mark)
 		rc = set_mark(job, facts.mark);
 	if (!rc)
 		rc = weft_host_apply_all(job, conf, &changes, &wanted);
+	if (!rc)
+		rc = record(job, &wanted);
 	weft_host_changes_clear(&changes);
 	weft_host_state_clear(&wanted);
 	weft_host_state_clear(&is);
@@ -137,18 +151,24 @@ static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 
 int weft_host_up(struct weft_host_job *job)
 {
+	struct weft_host_lock lock = {.fd = -1};
 	uint32_t mark = 0;
-	int rc;
+	int rc = weft_host_take_lock(job, "weft up", &lock);
 
+	if (rc)
+		return rc;
 	if (if_nametoindex(job->ifname)) {
 		weft_host_error(job, "`%s' already exists", job->ifname);
+		weft_host_unlock(&lock, false);
 		return -EEXIST;
 	}
 	rc = weft_host_check_excludes(job);
 	if (!rc)
 		rc = weft_host_close(job);
-	if (rc)
+	if (rc) {
+		weft_host_unlock(&lock, true);
 		return rc;
+	}
 	rc = make_link(job);
 	if (!rc) {
 		job->keep_kill_switch = true;
@@ -161,5 +181,6 @@ int weft_host_up(struct weft_host_job *job)
 			       "the kill switch is closed: nothing leaves outside the tunnel "
 			       "(`weft killswitch off %s' opens it)",
 			       job->ifname);
+	weft_host_unlock(&lock, rc != 0);
 	return rc;
 }

@@ -56,7 +56,7 @@ class Fence(World):
             "WG_QUICK_USERSPACE_IMPLEMENTATION": wg.PROGRAMS[DUT](), **(env or {})})
 
     def up(self, *args):
-        self.ours("up", "wg0", *args)
+        self.ours("up", *args, "wg0")
 
     def kill_daemon(self):
         pid = self.ours.daemon()
@@ -156,6 +156,56 @@ def test_excludes_that_do_nothing(world):
     text = w.ours("up", "--exclude=fe80::/65,x", "wg0", check=False)
     assert w.ours.code == 1 and "--exclude:" in text and '"x"' in text, text
     w.gone()
+
+
+def test_reload(world):
+    """Each of weft's own keys comes and goes with the file, alone."""
+    w = world
+
+    def plan():
+        return w.weft("reload", "--dry-run", "wg0").stdout.splitlines()
+
+    def reload(interface, *wanted):
+        w.conf("0.0.0.0/0, ::/0, 203.0.113.0/24", interface)
+        lines = plan()
+        assert len(lines) == len(wanted) and all(x in y for x, y in zip(wanted, lines)), lines
+        w.weft("reload", "wg0")
+        assert not plan()
+    w.conf("0.0.0.0/0, ::/0, 203.0.113.0/24")
+    w.up()
+    plain = w.host_state()
+    reload("Exclude = 203.0.113.128/25", "route add throw 203.0.113.128/25 table 51820",
+           "route add 203.0.113.0/25", "route delete 203.0.113.0/24")
+    assert came_from(w, OUTSIDE[0]) == "192.0.2.1"
+    excluded = w.host_state()
+    reload("Exclude = 203.0.113.128/25\nMTU = auto", "nft add table inet weft-wg0")
+    reload("Exclude = 203.0.113.128/25\nKillSwitch = on",
+           "nft add table inet weft-wg0 # kill switch, mark 51820")
+    clear = Clear(w.a)
+    refused_addresses = w.a.run("ping", "-c", "1", "-W", "1", "192.0.2.254", check=False)
+    assert refused_addresses.returncode
+    assert [came_from(w, x) for x in (INSIDE[0], OUTSIDE[0])] == ["198.51.100.1", "192.0.2.1"]
+    reload(EXCLUDE + "\nKillSwitch = on", "nft add table inet weft-wg0",
+           "route add throw 2001:db8:3:0:8000::/65 table 51820")
+    # somebody has been at it
+    w.a.run("nft", "flush", "chain", "inet", "weft-wg0", "output")
+    w.weft("reload", "wg0")
+    assert "reject" in w.weft_table()
+    # what fails changes nothing, least of all opens it
+    w.conf("0.0.0.0/0, ::/0", "Exclude = 10.99.0.0/24")
+    done = w.weft("reload", "wg0", check=False)
+    assert done.returncode == 1 and "wg0.conf:5:11" in done.stderr and "Warning" not in done.stderr
+    assert "reject" in w.weft_table()
+    assert {p.dst for p in clear.packets()} <= set(OUTSIDE)
+    reload("Exclude = 203.0.113.128/25", "route delete throw 2001:db8:3:0:8000::/65",
+           "nft delete table inet weft-wg0")
+    assert w.host_state() == excluded
+    reload("", "route add 203.0.113.0/24", "route delete throw", "route delete 203.0.113.0/25")
+    assert {k: v for k, v in w.host_state().items() if k != "routes"} == \
+        {k: v for k, v in plain.items() if k != "routes"}
+    w.down()
+    w.gone()
+    assert w.tables() == w.others
 
 
 # ---- kill switch ----
