@@ -174,8 +174,8 @@ def test_reload(world):
     w.conf("0.0.0.0/0, ::/0, 203.0.113.0/24")
     w.up()
     plain = w.host_state()
-    reload("Exclude = 203.0.113.128/25", "route add throw 203.0.113.128/25 table 51820",
-           "route add 203.0.113.0/25", "route delete 203.0.113.0/24")
+    reload("Exclude = 203.0.113.128/25", "route add 203.0.113.0/25",
+           "route add throw 203.0.113.128/25 table 51820", "route delete 203.0.113.0/24")
     assert came_from(w, OUTSIDE[0]) == "192.0.2.1"
     excluded = w.host_state()
     reload("Exclude = 203.0.113.128/25\nMTU = auto", "nft add table inet weft-wg0")
