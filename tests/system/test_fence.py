@@ -381,11 +381,19 @@ def test_kill_switch_and_excludes(world):
     w.conf("10.99.0.0/24, fd99::/64, 198.18.0.0/15", "KillSwitch = on\n" + EXCLUDE)
     serve(w.a, "192.0.2.1", 22)
     serve(w.a, "2001:db8:1::1", 22)
+    for address in INSIDE:
+        serve(w.i, address, 8)
+    before = [connect(w.a, address, 8) for address in INSIDE]
+    for sock in before:
+        echo(sock)
     w.up()
     mark = int(w.a.run("wg", "show", "wg0", "fwmark").stdout, 0)
     assert mark == 51820 and f"mark 0x{mark:08x}" in w.weft_table()
     assert "fwmark" not in w.a.ip("rule show").stdout
     clear = Clear(w.a)
+    for sock in before:  # they are ended at once, and in silence
+        with pytest.raises(ConnectionError):
+            echo(sock)
     for _ in range(2):  # with the daemon, and without
         for address in OUTSIDE:
             traffic.until_reaches(w.a, address)
