@@ -14,6 +14,7 @@
 #include "conf/device.h"
 #include "conf/quick.h"
 #include "control/device.h"
+#include "host/job.h"
 
 struct weft_cli {
 	const char *program; /* "weft", as wg: argv[0], or "wg-quick" */
@@ -45,6 +46,7 @@ int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);
@@ -103,6 +105,7 @@ bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
 
 /* A file for wg-quick(8), and what is done with it. */
 struct weft_cli_quick {
+	const struct weft_cli *cli;
 	bool verbose;                   /* each change is printed before it is made */
 	char path[PATH_MAX];            /* where it really is */
 	char name[WEFT_QUICK_NAME_LEN]; /* of the interface */
@@ -122,22 +125,14 @@ bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct we
 bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
 			 struct weft_cli_quick *ret, int *ret_exit);
 
-/* "[#] " and a line, if changes are to be printed. */
-void weft_cli_say(const struct weft_cli_quick *q, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+/* A job for the interface of `q`, whose steps and warnings go to stderr. Borrows `q`. */
+void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret);
 
-/* Run in turn by bash, until one fails. False: it was said. */
-bool weft_cli_hooks(const struct weft_cli *cli, const struct weft_cli_quick *q,
-		    const struct weft_quick_texts *hooks);
+/* From here on SIGINT and SIGTERM stop the job between two steps. */
+void weft_cli_catch_signals(void);
 
-/* Gives the name servers to resolvconf, if it is there, or takes them back. False: it was said. */
-bool weft_cli_dns(const struct weft_cli *cli, const struct weft_cli_quick *q, bool add);
-
-/*
- * Takes away the interface and all that is there for it, as far as it can. `mark`: of the device.
- * False: what could not be done was printed.
- */
-bool weft_cli_take_down(const struct weft_cli *cli, const struct weft_cli_quick *q, uint32_t mark);
+/* Prints what failed. Returns main's exit code. */
+int weft_cli_job_end(const struct weft_host_job *job, int rc);
 
 /*
  * Resolves every name into its peer's endpoint, trying again as WG_ENDPOINT_RESOLUTION_RETRIES

@@ -24,6 +24,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WG_QUICK, false},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false},
+	{"keep", "Keeps the names behind the endpoints of an interface fresh, as long as it is there",
+	 weft_cli_keep, WEFT_CLI_WEFT, false},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
 	 WEFT_CLI_WG, false},
 	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk,

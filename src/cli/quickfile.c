@@ -118,6 +118,7 @@ bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
 	    weft_cli_usage(cli, argc, argv, 1, 1, "[-v] <configuration filename> | <interface>",
 			   ret_exit))
 		return false;
+	ret->cli = cli;
 	ret->verbose = option || cli->as_wg_quick;
 	return weft_cli_read_quick(cli, argv[option ? 2 : 1], ret) && parse(cli, ret);
 }
