@@ -23,7 +23,10 @@ static const struct {
 	{"backoff_s", offsetof(struct weft_cand_times, backoff_s)},
 };
 
-/* What a line is. False: nothing that is known. */
+/*
+ * What a line is; an address with a zone counts as a name, which the host alone can tell. False:
+ * nothing that is known.
+ */
 static bool kind_of(const char *text, enum weft_cand_kind *ret_kind, struct weft_endpoint *ret_ep)
 {
 	struct weft_conf_peer peer = {0};
@@ -48,7 +51,7 @@ static bool peer_wanted(const struct weft_quick_peer *p)
 
 	return p->n_endpoints > 1 ||
 	       (p->n_endpoints && kind_of(p->endpoints[0].text, &kind, &ep) &&
-		kind != WEFT_CAND_ADDRESS);
+		kind != WEFT_CAND_ADDRESS && !strchr(p->endpoints[0].text, '%'));
 }
 
 bool weft_keep_wanted(const struct weft_quick *quick)

@@ -5,6 +5,7 @@
 #include <ares.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -368,6 +369,18 @@ static void start(struct question *q)
 	}
 }
 
+/* An address with a zone, as in "fe80::1%eth0". False: it is none, or there is no such zone. */
+static bool zoned(const char *host, uint16_t port, struct weft_endpoint *ret)
+{
+	const char *percent = strchr(host, '%');
+
+	*ret = (struct weft_endpoint){.port = port};
+	if (!percent || weft_ip_parse(host, (size_t)(percent - host), &ret->ip))
+		return false;
+	ret->scope_id = if_nametoindex(percent + 1);
+	return ret->scope_id != 0;
+}
+
 /* Sets what is asked for. 0, or -EINVAL: it is no endpoint. An address is its own answer. */
 static int read_text(struct question *q, const char *text)
 {
@@ -392,6 +405,8 @@ static int read_text(struct question *q, const char *text)
 	port = strtoul(name.port, &end, 10);
 	if (*end || !port || port > UINT16_MAX)
 		return -EINVAL;
+	if (zoned(name.host, (uint16_t)port, &peer.endpoint))
+		return weft_cand_answer_add(&h->answer, &peer.endpoint, NULL);
 	h->port = (uint16_t)port;
 	snprintf(h->name, sizeof(h->name), "%s", name.host);
 	return 0;
@@ -411,7 +426,8 @@ int weft_names_ask(struct weft_names *n, uint64_t id, const char *text, uint32_t
 		free_question(q);
 		return rc;
 	}
-	if (rc || (q->n_hosts && q->hosts[0].answer.n)) {
+	q->hosts[0].answer.ttl_s = UINT32_MAX;
+	if (rc || q->hosts[0].answer.n) {
 		n->done(n->ctx, id, rc, rc ? &none : &q->hosts[0].answer);
 		free_question(q);
 		return 0;
