@@ -15,7 +15,8 @@ check=(git clang clang-tidy clang-format libclang-rt-14-dev llvm cppcheck shellc
        python3-cryptography
        wireguard-tools wireguard-go tshark tcpdump conntrack ethtool openresolv
        dnsmasq-base
-       qemu-system-x86 busybox-static cpio kmod wget xz-utils zstd systemd)
+       qemu-system-x86 busybox-static cpio kmod wget xz-utils zstd systemd
+       bash-completion zsh fish)
 
 case "${1:-}" in
 demo) want=("${build[@]}" "${demo[@]}") ;;

@@ -33,6 +33,15 @@ struct weft_cli_command {
 	int (*run)(const struct weft_cli *cli, int argc, char **argv); /* argv[0]: the subcommand */
 	enum weft_cli_owner owner;
 	bool has_backend; /* it talks to interfaces */
+	/*
+	 * What its words are, for shells to complete: options, which stand anywhere, and then one
+	 * entry for each place, separated by spaces. "|" is between what may stand in a place. A
+	 * word or an option with "=" takes one of the values after that, separated by ",", as its
+	 * next word; with nothing after it there is nothing to offer. "..." repeats the last place.
+	 * In capitals: INTERFACE, a running one; CONFIG, an interface's file or its name; PEER, a
+	 * peer's key, after an INTERFACE; FILE; DIR. Without --backend and --help.
+	 */
+	const char *words;
 };
 
 extern const struct weft_cli_command weft_cli_commands[]; /* ends with a NULL name */
@@ -46,10 +55,12 @@ int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_run(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_completion(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_help(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_version(const struct weft_cli *cli, int argc, char **argv);
 
@@ -140,6 +151,11 @@ int weft_cli_job_end(const struct weft_host_job *job, int rc);
  */
 bool weft_cli_resolve(const struct weft_cli *cli, const char *source,
 		      const struct weft_conf_names *names, struct weft_conf_device *dev);
+
+/* `up`, for a file that has been read. Returns main's exit code. */
+int weft_cli_up_quick(struct weft_cli_quick *q);
+/* `reload`, the same. */
+int weft_cli_reload_quick(struct weft_cli_quick *q);
 
 /* How often a name is tried again (WG_ENDPOINT_RESOLUTION_RETRIES). False: that was printed. */
 bool weft_cli_get_retries(const struct weft_cli *cli, unsigned long *ret);

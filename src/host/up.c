@@ -6,6 +6,7 @@
 
 #include "control/device.h"
 #include "host/internal.h"
+#include "host/keep.h"
 
 static int start_daemon(struct weft_host_job *job)
 {
@@ -82,6 +83,16 @@ static int reconcile(struct weft_host_job *job, uint32_t *ret_mark)
 	return rc;
 }
 
+/* The tunnel is there without it: names are only not resolved again. */
+static void keep(struct weft_host_job *job)
+{
+	int rc = job->keep ? weft_keep_start(job->ifname, job->quick, job->path) : 0;
+
+	if (rc)
+		weft_host_warn(job, "the keeper of the endpoints could not be started: %s",
+			       weft_strerror(rc));
+}
+
 static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 {
 	int rc = weft_host_hooks(job, &job->quick->pre_up);
@@ -92,6 +103,8 @@ static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 		rc = configure(job);
 	if (!rc)
 		rc = reconcile(job, ret_mark);
+	if (!rc)
+		keep(job);
 	if (!rc)
 		rc = weft_host_dns(job, true);
 	if (!rc)
