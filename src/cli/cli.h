@@ -22,6 +22,7 @@ struct weft_cli {
 	bool as_wg_quick;
 	enum weft_backend backend; /* --backend */
 	bool has_backend;          /* the subcommand has that option */
+	bool backend_given;        /* and it was used */
 };
 
 /* Whose subcommand it is, beside weft's. */
@@ -54,6 +55,7 @@ int weft_cli_addconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_run(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv);
@@ -114,10 +116,16 @@ bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft
 bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
 			  struct weft_ini_result *ret);
 
+enum weft_cli_quick_option {
+	WEFT_CLI_VERBOSE = 1 << 0, /* -v: each change is printed before it is made */
+	WEFT_CLI_DRY_RUN = 1 << 1, /* --dry-run: changes are printed alone */
+	WEFT_CLI_JSON = 1 << 2,    /* --json */
+};
+
 /* A file for wg-quick(8), and what is done with it. */
 struct weft_cli_quick {
 	const struct weft_cli *cli;
-	bool verbose;                   /* each change is printed before it is made */
+	unsigned options;               /* enum weft_cli_quick_option */
 	char path[PATH_MAX];            /* where it really is */
 	char name[WEFT_QUICK_NAME_LEN]; /* of the interface */
 	struct weft_text text;
@@ -132,8 +140,11 @@ void weft_cli_quick_clear(struct weft_cli_quick *q);
  */
 bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret);
 
-/* For up and down: the arguments, the file and what it says. False as above, or `*ret_exit`. */
-bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
+/*
+ * For up, down and their like: the arguments, with those options that `known` has, the file and
+ * what it says. False as above, or `*ret_exit`.
+ */
+bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsigned known,
 			 struct weft_cli_quick *ret, int *ret_exit);
 
 /* A job for the interface of `q`, whose steps and warnings go to stderr. Borrows `q`. */

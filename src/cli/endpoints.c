@@ -40,7 +40,7 @@ static void refuse(const struct choice *c, const struct weft_quick_endpoint *lin
 
 static bool is_plain(const struct weft_quick_peer *p)
 {
-	return p->n_endpoints < 2 && (!p->n_endpoints || !p->endpoints[0].srv);
+	return p->settled || !p->n_endpoints || (p->n_endpoints == 1 && !p->endpoints[0].srv);
 }
 
 static bool is_name(const struct weft_cli_quick *q, size_t peer)

@@ -25,9 +25,11 @@ const struct weft_cli_command weft_cli_commands[] = {
 	{"syncconf", "Synchronizes a configuration file to a WireGuard interface",
 	 weft_cli_syncconf, WEFT_CLI_WG, true, "INTERFACE FILE"},
 	{"up", "Brings up an interface as its file for wg-quick says", weft_cli_up,
-	 WEFT_CLI_WG_QUICK, false, "-v CONFIG"},
+	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
 	{"down", "Takes an interface down, and all that up has done for it", weft_cli_down,
-	 WEFT_CLI_WG_QUICK, false, "-v CONFIG"},
+	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
+	{"reload", "Makes a running interface what its file says by now", weft_cli_reload,
+	 WEFT_CLI_WEFT, true, "-v --dry-run --json CONFIG"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false, "CONFIG"},
 	{"run", "Brings up an interface and stays until it is to go, for a service manager",
@@ -129,6 +131,7 @@ static bool take_backend(struct weft_cli *cli, int *argc, char **argv)
 				       option, value);
 			return false;
 		}
+		cli->backend_given = true;
 	}
 	argv[n] = NULL;
 	*argc = n;

@@ -55,8 +55,9 @@ void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret)
 		.ifname = q->name,
 		.path = q->path,
 		.quick = &q->conf,
-		.backend = q->cli->backend,
-		.step = q->verbose ? step : NULL,
+		/* the command line wins over the file, where there is one */
+		.backend = q->cli->backend_given ? q->cli->backend : q->conf.backend,
+		.step = q->options & WEFT_CLI_VERBOSE ? step : NULL,
 		.warn = warn,
 		.stopped = is_stopped,
 		.resolve = resolve,

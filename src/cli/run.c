@@ -113,13 +113,6 @@ static char *take_environment(struct run *r)
 	return copy;
 }
 
-/* STUB until src/host has it. */
-int weft_cli_reload_quick(struct weft_cli_quick *q)
-{
-	weft_cli_error(q->cli, "%s: cannot be reloaded yet", q->name);
-	return 1;
-}
-
 static void reload(struct run *r)
 {
 	struct weft_cli_quick fresh = {0};
@@ -132,7 +125,7 @@ static void reload(struct run *r)
 		 (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 	tell(r, state);
 	let_signals(true);
-	if (weft_cli_open_quick(r->cli, r->argc, r->argv, &fresh, &code))
+	if (weft_cli_open_quick(r->cli, r->argc, r->argv, WEFT_CLI_VERBOSE, &fresh, &code))
 		code = weft_cli_reload_quick(&fresh);
 	let_signals(false);
 	if (code) {
@@ -217,10 +210,11 @@ int weft_cli_run(const struct weft_cli *cli, int argc, char **argv)
 	struct run r = {.cli = cli, .q = &q, .argv = argv, .argc = argc};
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, &q, &rc)) {
+	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE, &q, &rc)) {
 		char *notify_socket = take_environment(&r);
 
-		rc = weft_cli_up_quick(&q);
+		/* one that is there is left of a service that was killed */
+		rc = if_nametoindex(q.name) ? weft_cli_reload_quick(&q) : weft_cli_up_quick(&q);
 		if (!rc) {
 			let_signals(false);
 			rc = watch(&r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* To nothing: the interface goes, and with it its daemon and all that `up` has done for it. */
 #include <errno.h>
+#include <net/if.h>
 
 #include "control/device.h"
 #include "host/internal.h"
@@ -39,6 +40,17 @@ static int undo_changes(const struct weft_host_job *job, struct weft_ifconf *con
 	return first;
 }
 
+static int take_dns_back(struct weft_host_job *job)
+{
+	int rc;
+
+	if (!job->quick->dns_servers.n)
+		return 0;
+	weft_host_step(job, "resolvconf -d %s -f", job->ifname);
+	rc = weft_host_set_dns(job->ifname, NULL);
+	return rc && rc != -ENOENT ? weft_host_failed(job, "resolvconf", rc) : 0;
+}
+
 int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 {
 	struct weft_ifconf *conf = NULL;
@@ -54,11 +66,11 @@ int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 	weft_ifconf_close(conf);
 	if (rc)
 		weft_host_failed(job, job->ifname, rc);
-	dns = weft_host_dns(job, false);
+	dns = take_dns_back(job);
 	return rc ? rc : dns;
 }
 
-int weft_host_down(struct weft_host_job *job)
+static int down(struct weft_host_job *job)
 {
 	struct weft_conf_device dev = {0};
 	int rc = weft_control_get(job->backend, job->ifname, &dev), after;
@@ -75,4 +87,16 @@ int weft_host_down(struct weft_host_job *job)
 	rc = weft_host_take_down(job, mark);
 	after = weft_host_hooks(job, &job->quick->post_down);
 	return rc ? rc : after;
+}
+
+int weft_host_down(struct weft_host_job *job)
+{
+	struct weft_host_lock lock = {.fd = -1};
+	int rc = weft_host_take_lock(job, "weft down", &lock);
+
+	if (rc)
+		return rc;
+	rc = down(job);
+	weft_host_unlock(&lock, !if_nametoindex(job->ifname));
+	return rc;
 }

@@ -5,6 +5,7 @@
 
 #include "host/host.h"
 #include "host/job.h"
+#include "host/rundir.h"
 
 /* printf style. */
 void weft_host_step(const struct weft_host_job *job, const char *fmt, ...)
@@ -20,13 +21,16 @@ void weft_host_error(struct weft_host_job *job, const char *fmt, ...)
 
 bool weft_host_stopped(const struct weft_host_job *job);
 
+/* The interface's lock. 0 or a negative code, -EBUSY: another holds it. What failed was said. */
+WEFT_MUST_CHECK int weft_host_take_lock(struct weft_host_job *job, const char *what,
+					struct weft_host_lock *ret_lock);
+
 /* Run in turn by bash, until one fails. 0 or a negative code. */
 WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
 				    const struct weft_quick_texts *hooks);
 
-/* Gives the name servers to resolvconf, if it is there, or takes them back. 0 or a negative code.
- */
-WEFT_MUST_CHECK int weft_host_dns(struct weft_host_job *job, bool add);
+/* Starts, tells or ends the keeper, as the file wants it. That it cannot is a warning. */
+void weft_host_keep(struct weft_host_job *job);
 
 /* down without hooks. `mark`: of the device. 0 or the first negative code. */
 int weft_host_take_down(struct weft_host_job *job, uint32_t mark);

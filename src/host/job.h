@@ -10,6 +10,8 @@
 #include "conf/quick.h"
 #include "util/diag.h"
 
+struct weft_host_plan;
+
 struct weft_host_job {
 	const char *ifname;
 	const char *path;         /* where the file is */
@@ -18,11 +20,13 @@ struct weft_host_job {
 	/* About to happen, or not done but no failure; without a newline. Each may be NULL. */
 	void (*step)(void *ctx, const char *line);
 	void (*warn)(void *ctx, const char *line);
+	/* What is going to be done, or would be. May be NULL. */
+	void (*plan)(void *ctx, const struct weft_host_plan *plan);
 	/* True once it is to be given up: asked between steps. May be NULL. */
 	bool (*stopped)(void *ctx);
 	/*
-	 * Gives every peer whose endpoint is a name an address. A negative code: some name has
-	 * none, and the caller's user knows by now.
+	 * Gives every peer whose endpoint is a name, and is not known yet, an address.
+	 * -EHOSTUNREACH: some name has none, and the caller's user knows by now.
 	 */
 	int (*resolve)(void *ctx, struct weft_quick *quick);
 	void *ctx;
@@ -42,5 +46,14 @@ WEFT_MUST_CHECK int weft_host_up(struct weft_host_job *job);
  * WireGuard interface. If a hook of PreDown fails nothing is changed. 0 or the first negative code.
  */
 WEFT_MUST_CHECK int weft_host_down(struct weft_host_job *job);
+
+/*
+ * Makes a running interface what its file says by now: what differs and no more, without its hooks.
+ * Whatever fails is taken back, and the interface is as before; `job->diag.hint` says so. Goes on
+ * to the end if this process is killed: a child does it. `dry_run`: `job->plan` hears what would be
+ * done, and nothing is. Addresses and routes that neither this file nor the last one asked for
+ * stay. -ENODEV: there is no such interface. 0 or a negative code.
+ */
+WEFT_MUST_CHECK int weft_host_reload(struct weft_host_job *job, bool dry_run);
 
 #endif

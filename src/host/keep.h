@@ -12,8 +12,7 @@
 #define WEFT_HOST_KEEP_H
 
 #include "host/keepfile.h"
-
-#define WEFT_RUN_DIR "/run/weft"
+#include "host/rundir.h"
 
 /*
  * Tells the keeper of `ifname` of the file (`source`: its path), and starts one in the background if

@@ -21,7 +21,7 @@ int weft_keep_path(char out[WEFT_KEEP_PATH_LEN], const char *ifname, const char 
 	/* the name becomes a folder: nothing that leads elsewhere */
 	if (!weft_quick_is_name(ifname, strlen(ifname)) || ifname[0] == '.')
 		return -EINVAL;
-	snprintf(out, WEFT_KEEP_PATH_LEN, WEFT_RUN_DIR "/%s%s%s", ifname, *file ? "/" : "", file);
+	snprintf(out, WEFT_KEEP_PATH_LEN, WEFT_HOST_RUN_DIR "/%s%s%s", ifname, *file ? "/" : "", file);
 	return 0;
 }
 
@@ -32,7 +32,7 @@ static int make_folder(const char *ifname)
 
 	if (rc)
 		return rc;
-	if (mkdir(WEFT_RUN_DIR, 0700) && errno != EEXIST)
+	if (mkdir(WEFT_HOST_RUN_DIR, 0755) && errno != EEXIST)
 		return -errno;
 	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }

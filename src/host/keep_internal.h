@@ -5,7 +5,7 @@
 
 #include "host/keep.h"
 
-#define WEFT_KEEP_PATH_LEN (sizeof(WEFT_RUN_DIR) + WEFT_QUICK_NAME_LEN + 24)
+#define WEFT_KEEP_PATH_LEN (sizeof(WEFT_HOST_RUN_DIR) + WEFT_QUICK_NAME_LEN + 24)
 
 /* The interface's folder ("") or a file in it. 0 or -EINVAL: no interface has such a name. */
 WEFT_MUST_CHECK int weft_keep_path(char out[WEFT_KEEP_PATH_LEN], const char *ifname,
