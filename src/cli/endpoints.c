@@ -112,8 +112,9 @@ static bool take_choice(const struct choice *c, size_t peer, unsigned long retri
 	}
 	weft_diag_set(&diag, line->line, line->column, "endpoint %.200s: %s%s", line->text,
 		      rc == -ENOENT ? "no such name" : weft_strerror(rc),
-		      c->q->conf.peers[peer].n_endpoints > 1 ? ", nor has another of this peer's lines"
-							     : "");
+		      c->q->conf.peers[peer].n_endpoints > 1
+			      ? ", nor has another of this peer's lines"
+			      : "");
 	say(c->q, &diag);
 	return false;
 }

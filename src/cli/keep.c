@@ -13,7 +13,9 @@ int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv)
 		return rc;
 	rc = weft_keep_run(argv[1]);
 	if (rc == -ENOENT)
-		weft_cli_error(cli, "%s: there is nothing to keep: `weft up' says what there is in " WEFT_HOST_RUN_DIR,
+		weft_cli_error(cli,
+			       "%s: there is nothing to keep: `weft up' says what there is "
+			       "in " WEFT_HOST_RUN_DIR,
 			       argv[1]);
 	else if (rc)
 		weft_cli_failed(cli, argv[1], rc);

@@ -99,7 +99,8 @@ static void pat_watchdog(const struct run *r)
 		tell(r, "WATCHDOG=1");
 }
 
-/* Takes what is meant for this process alone out of what its children get: the daemon would answer. */
+/* Takes what is meant for this process alone out of what its children get: the daemon would answer.
+ */
 static char *take_environment(struct run *r)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -134,7 +135,8 @@ static void reload(struct run *r)
 		weft_cli_quick_clear(r->q);
 		*r->q = fresh;
 	}
-	tell(r, code ? "READY=1\nSTATUS=Serving; the last reload failed" : "READY=1\nSTATUS=Serving");
+	tell(r,
+	     code ? "READY=1\nSTATUS=Serving; the last reload failed" : "READY=1\nSTATUS=Serving");
 }
 
 static int take_down(struct run *r)
@@ -174,8 +176,9 @@ static int serve(struct run *r)
 			continue;
 		changes = fds[1].revents ? weft_link_read(r->link) : 0;
 		if (changes > 0 && (changes & WEFT_LINK_DELETED)) {
-			weft_cli_error(r->cli, "%s is gone: its daemon has ended, or somebody has "
-					       "deleted it",
+			weft_cli_error(r->cli,
+				       "%s is gone: its daemon has ended, or somebody has "
+				       "deleted it",
 				       r->q->name);
 			tell(r, "STOPPING=1\nSTATUS=The interface is gone");
 			weft_keep_stop(r->q->name);

@@ -26,8 +26,8 @@
 #define LOCK_NS    10000000
 #define STEPS      1024 /* of one peer at one time: more than it has addresses */
 /* A look is not repeated before a hundred times as long as it took has passed, or this. */
-#define COST       100
-#define REST_NS    (S / 5)
+#define COST    100
+#define REST_NS (S / 5)
 
 enum { FD_TIMER, FD_LINK, FD_FILES, FD_FIXED };
 
@@ -35,8 +35,8 @@ struct keeper {
 	const char *ifname;
 	unsigned ifindex;
 	struct weft_keep k;
-	struct weft_kept *kept;  /* one a peer */
-	struct weft_text view;   /* endpoints.json as it was written last */
+	struct weft_kept *kept; /* one a peer */
+	struct weft_text view;  /* endpoints.json as it was written last */
 	struct weft_names *names;
 	struct weft_link *link;
 	int timer_fd, files_fd, lock_fd;

@@ -15,13 +15,15 @@
 #include "host/rundir.h"
 
 /*
- * Tells the keeper of `ifname` of the file (`source`: its path), and starts one in the background if
- * there is none; without anything to keep it is ended. The interface is there. 0 or negated errno.
+ * Tells the keeper of `ifname` of the file (`source`: its path), and starts one in the background
+ * if there is none; without anything to keep it is ended. The interface is there. 0 or negated
+ * errno.
  */
 WEFT_MUST_CHECK int weft_keep_start(const char *ifname, const struct weft_quick *quick,
 				    const char *source);
 
-/* Ends the keeper, if there is one, and takes its files away. Waits for it for up to two seconds. */
+/* Ends the keeper, if there is one, and takes its files away. Waits for it for up to two seconds.
+ */
 void weft_keep_stop(const char *ifname);
 
 /*

@@ -21,7 +21,8 @@ int weft_keep_path(char out[WEFT_KEEP_PATH_LEN], const char *ifname, const char 
 	/* the name becomes a folder: nothing that leads elsewhere */
 	if (!weft_quick_is_name(ifname, strlen(ifname)) || ifname[0] == '.')
 		return -EINVAL;
-	snprintf(out, WEFT_KEEP_PATH_LEN, WEFT_HOST_RUN_DIR "/%s%s%s", ifname, *file ? "/" : "", file);
+	snprintf(out, WEFT_KEEP_PATH_LEN, WEFT_HOST_RUN_DIR "/%s%s%s", ifname, *file ? "/" : "",
+		 file);
 	return 0;
 }
 

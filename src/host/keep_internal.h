@@ -23,8 +23,8 @@ WEFT_MUST_CHECK int weft_keep_lock(const char *ifname);
 
 /* What the keeper knows of a peer beside its candidates. */
 struct weft_kept {
-	uint64_t since_ns; /* as in the peer, when `since` was made of it */
-	int64_t since;     /* unix time, seconds */
+	uint64_t since_ns;                    /* as in the peer, when `since` was made of it */
+	int64_t since;                        /* unix time, seconds */
 	char refused[WEFT_ENDPOINT_TEXT_LEN]; /* the last that leads into the tunnel; "": none */
 };
 

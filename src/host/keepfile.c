@@ -106,10 +106,9 @@ int weft_keep_write(const struct weft_quick *quick, const char *source, struct w
 
 	for (size_t i = 0; ok && i < quick->n_peers && i < quick->wg.dev.n_peers; i++)
 		if (peer_wanted(&quick->peers[i]))
-			ok = json_array_append_new(peers,
-						   peer_json(&quick->peers[i],
-							     quick->wg.dev.peers[i].public_key)) ==
-			     0;
+			ok = json_array_append_new(
+				     peers, peer_json(&quick->peers[i],
+						      quick->wg.dev.peers[i].public_key)) == 0;
 	ok = ok && put(j, "version", json_integer(1)) && put(j, "source", json_string(source));
 	ok = ok && put(j, "peers", json_incref(peers));
 	if (ok)

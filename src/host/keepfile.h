@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keep.json: what `weft up` tells the keeper of an interface. Peers and their endpoint lines as they
- * stand in the file, no secret. Pure.
+ * keep.json: what `weft up` tells the keeper of an interface. Peers and their endpoint lines as
+ * they stand in the file, no secret. Pure.
  *
  *     {"version": 1, "source": "/etc/wireguard/wg0.conf",
  *      "peers": [{"public_key": "…", "endpoints": [{"text": "hub.example.com:51820", "line": 9},
@@ -25,7 +25,8 @@ struct weft_keep {
 	size_t n_peers;
 };
 
-/* True if the file has anything for a keeper: a name, an SRV record, several endpoints of a peer. */
+/* True if the file has anything for a keeper: a name, an SRV record, several endpoints of a peer.
+ */
 bool weft_keep_wanted(const struct weft_quick *quick);
 
 /* The text for the file; peers with one numeric endpoint are left out. 0 or -ENOMEM. */

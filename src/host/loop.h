@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Endpoints that would be routed into the tunnel that leads to them. A route of the interface in the
- * main table takes them if it is as long as the host's own to that address, or longer: the mark of a
- * default route does not help, since what has the mark looks there too. Who sets FwMark has rules of
- * his own, and is left alone.
+ * Endpoints that would be routed into the tunnel that leads to them. A route of the interface in
+ * the main table takes them if it is as long as the host's own to that address, or longer: the mark
+ * of a default route does not help, since what has the mark looks there too. Who sets FwMark has
+ * rules of his own, and is left alone.
  */
 #ifndef WEFT_HOST_LOOP_H
 #define WEFT_HOST_LOOP_H

@@ -500,8 +500,8 @@ void weft_names_process(struct weft_names *n, const struct pollfd *fds, size_t n
 	bool any = false;
 
 	for (size_t i = 0; i < n_fds; i++) {
-		ares_socket_t in = fds[i].revents & (POLLIN | POLLERR | POLLHUP) ? fds[i].fd
-										 : ARES_SOCKET_BAD;
+		ares_socket_t in =
+			fds[i].revents & (POLLIN | POLLERR | POLLHUP) ? fds[i].fd : ARES_SOCKET_BAD;
 		ares_socket_t out = fds[i].revents & POLLOUT ? fds[i].fd : ARES_SOCKET_BAD;
 
 		for (unsigned c = 0; c < 2 && fds[i].revents; c++)

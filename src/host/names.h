@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of endpoints to addresses, with TTLs: A and AAAA, /etc/hosts, SRV records, over c-ares. Many
- * at a time, without waiting. With a mark queries leave as the tunnel's own packets do, outside of
- * it; what gets no answer there is asked once more without the mark, for a resolver inside the
- * tunnel. /etc/resolv.conf is read again for each batch.
+ * Names of endpoints to addresses, with TTLs: A and AAAA, /etc/hosts, SRV records, over c-ares.
+ * Many at a time, without waiting. With a mark queries leave as the tunnel's own packets do,
+ * outside of it; what gets no answer there is asked once more without the mark, for a resolver
+ * inside the tunnel. /etc/resolv.conf is read again for each batch.
  */
 #ifndef WEFT_HOST_NAMES_H
 #define WEFT_HOST_NAMES_H
@@ -13,7 +13,7 @@
 #include "host/candidates.h"
 
 #define WEFT_NAMES_MAX_FDS     32
-#define WEFT_NAMES_PARALLEL    32 /* questions at a time: the others wait */
+#define WEFT_NAMES_PARALLEL    32    /* questions at a time: the others wait */
 #define WEFT_NAMES_DEADLINE_MS 15000 /* for each of the two ways */
 
 struct weft_names;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of the host's routes a packet would take: RTM_GETROUTE with RTM_F_FIB_MATCH. rtnetlink(7). */
+/* Which of the host's routes a packet would take: RTM_GETROUTE with RTM_F_FIB_MATCH. rtnetlink(7).
+ */
 #ifndef WEFT_LINUX_MATCH_H
 #define WEFT_LINUX_MATCH_H
 
