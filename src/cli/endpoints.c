@@ -52,35 +52,35 @@ static bool is_name(const struct weft_cli_quick *q, size_t peer)
 }
 
 /*
- * The first address of the lines that will do. 0; -ELOOP: all lead into the tunnel, and `*ret_line`
- * and `*ret_ip` are one that does; or why a name has none.
+ * The first address of the lines that will do. 0; -ELOOP: all that there are lead into the tunnel,
+ * `*ret` being the first of them; or why the first line has none. `*ret_line`: whose it is.
  */
 static int choose(const struct choice *c, size_t peer, struct weft_endpoint *ret,
 		  const struct weft_quick_endpoint **ret_line)
 {
 	const struct weft_quick_peer *p = &c->q->conf.peers[peer];
 	struct weft_prefix by;
-	int rc = -ENOENT;
+	int rc = 0;
 
 	for (size_t i = 0; i < p->n_endpoints; i++) {
 		struct weft_cand_answer answer = {0};
 		int why = weft_names_now(p->endpoints[i].text, c->loop.mark, &answer);
+		const struct weft_endpoint *usable = NULL;
 
-		for (size_t j = 0; j < answer.n; j++) {
-			*ret = answer.v[j].ep;
+		for (size_t j = 0; j < answer.n && !usable; j++)
+			if (!weft_host_loops(&c->loop, &answer.v[j].ep.ip, &by))
+				usable = &answer.v[j].ep;
+		if (usable || (answer.n && rc != -ELOOP)) {
+			rc = usable ? 0 : -ELOOP;
+			*ret = usable ? *usable : answer.v[0].ep;
 			*ret_line = &p->endpoints[i];
-			if (!weft_host_loops(&c->loop, &ret->ip, &by)) {
-				weft_cand_answer_clear(&answer);
-				return 0;
-			}
-			why = -ELOOP;
+		} else if (why && !rc) {
+			rc = why;
+			*ret_line = &p->endpoints[i];
 		}
 		weft_cand_answer_clear(&answer);
-		if (why == -ELOOP || rc == -ENOENT)
-			rc = why;
-		if (why == -ELOOP)
-			break;
-		*ret_line = &p->endpoints[i];
+		if (usable)
+			return 0;
 	}
 	return rc;
 }

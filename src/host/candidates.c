@@ -10,6 +10,7 @@
 #define KEEPALIVE_BYTES 32
 #define SESSION_S       180 /* without one, keepalives do not go out: initiations do */
 #define ANSWER_S        5   /* what an initiation is given, as WireGuard does */
+#define QUIET_S         10  /* longer than between two initiations */
 #define YOUNG_S         60  /* an endpoint that was never tried is looked at more often */
 #define FRESH_S         10  /* an answer this young is not asked for again because of a round */
 #define RETRY_S         5   /* after a name could not be had: first, then twice as long each time */
@@ -167,7 +168,7 @@ static uint64_t sign_of_life(struct weft_cand_peer *p, const struct weft_cand_se
 	return alive;
 }
 
-static void note_asked(struct weft_cand_peer *p, const struct weft_cand_times *t, uint64_t now)
+static void note_asked(struct weft_cand_peer *p, uint64_t now)
 {
 	uint64_t end = p->handshake_ns ? p->handshake_ns + SESSION_S * S : 0;
 	uint64_t free_bytes = KEEPALIVE_BYTES; /* one may answer what the peer sent last */
@@ -178,7 +179,7 @@ static void note_asked(struct weft_cand_peer *p, const struct weft_cand_times *t
 	if (p->tx - p->base_tx <= free_bytes)
 		return;
 	/* WireGuard gives up after 90 s until it is asked again; with keepalives it always is */
-	if (!p->keepalive_s && now - p->grew_ns >= t->grace_s * S)
+	if (!p->keepalive_s && now - p->grew_ns >= QUIET_S * S)
 		ask_nothing(p, now);
 	else if (p->asked_ns == WEFT_CAND_NEVER)
 		p->asked_ns = now;
@@ -202,8 +203,7 @@ static void note_endpoint(struct weft_cand_peer *p, const struct weft_endpoint *
 		p->line = line;
 }
 
-void weft_cand_look(struct weft_cand_peer *p, const struct weft_cand_times *t,
-		    const struct weft_cand_seen *s, uint64_t now)
+void weft_cand_look(struct weft_cand_peer *p, const struct weft_cand_seen *s, uint64_t now)
 {
 	uint64_t alive = sign_of_life(p, s, now);
 	bool restarted = p->looked && s->tx < p->tx;
@@ -228,7 +228,7 @@ void weft_cand_look(struct weft_cand_peer *p, const struct weft_cand_times *t,
 		if (!p->looked && !p->handshake_ns) /* initiations that were sent so far count */
 			p->base_tx = 0;
 	}
-	note_asked(p, t, now);
+	note_asked(p, now);
 	p->looked = true;
 	p->look_ns = now;
 }

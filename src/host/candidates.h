@@ -146,8 +146,7 @@ struct weft_cand_seen {
 	uint64_t tx, rx;          /* bytes; rx counts what is authenticated alone */
 	uint16_t keepalive_s;
 };
-void weft_cand_look(struct weft_cand_peer *p, const struct weft_cand_times *t,
-		    const struct weft_cand_seen *seen, uint64_t now);
+void weft_cand_look(struct weft_cand_peer *p, const struct weft_cand_seen *seen, uint64_t now);
 
 /* A name's addresses, which are taken (`answer` is left empty); none count as -ENOENT. */
 void weft_cand_resolved(struct weft_cand_peer *p, const struct weft_cand_times *t, size_t line,

@@ -196,7 +196,7 @@ static void see(struct keeper *w, const struct weft_conf_peer *p, uint64_t now, 
 	};
 
 	if (c)
-		weft_cand_look(c, &w->k.times, &seen, now);
+		weft_cand_look(c, &seen, now);
 }
 
 /* Packets to it can leave, and not into the tunnel that they come from. */

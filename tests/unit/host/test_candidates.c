@@ -154,7 +154,7 @@ static void keeper(struct world *w)
 	unsigned steps = 0;
 
 	w->looks++;
-	weft_cand_look(&w->p, &w->t, &seen, w->now * S);
+	weft_cand_look(&w->p, &seen, w->now * S);
 	do {
 		weft_cand_step(&w->p, &w->t, w->now * S, usable, w, &a);
 		if (a.what == WEFT_CAND_ASK)
