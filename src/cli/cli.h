@@ -58,6 +58,8 @@ int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_killswitch(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_run(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);
@@ -170,6 +172,22 @@ int weft_cli_job_end(const struct weft_host_job *job, int rc);
  */
 bool weft_cli_resolve(const struct weft_cli *cli, const char *source,
 		      const struct weft_conf_names *names, struct weft_conf_device *dev);
+
+/* `up`, for a file that has been read. Returns main's exit code. */
+int weft_cli_up_quick(struct weft_cli_quick *q);
+/* `reload`, the same. */
+int weft_cli_reload_quick(struct weft_cli_quick *q);
+
+/* How often a name is tried again (WG_ENDPOINT_RESOLUTION_RETRIES). False: that was printed. */
+bool weft_cli_get_retries(const struct weft_cli *cli, unsigned long *ret);
+
+/*
+ * The endpoints that the interface is to have at first, of all that the file has (endpoints.c).
+ * `mark`: of the interface, if it is there; else 0. False: what is wrong was printed, of a loop too.
+ */
+bool weft_cli_resolve_endpoints(struct weft_cli_quick *q, uint32_t mark);
+/* Before anything is changed: refuses a numeric endpoint that would be routed into the tunnel. */
+bool weft_cli_check_endpoints(struct weft_cli_quick *q, uint32_t mark);
 
 /* weft_conf_host_bits: wg's warning. */
 void weft_cli_warn_host_bits(void *ctx, unsigned line, const char *text, size_t len);

@@ -40,10 +40,13 @@ static void warn(void *ctx, const char *line)
 
 static int resolve(void *ctx, struct weft_quick *quick)
 {
-	const struct weft_cli_quick *q = ctx;
+	struct weft_cli_quick *q = ctx;
+	struct weft_conf_device dev = {0};
+	uint32_t mark = weft_control_get(q->cli->backend, q->name, &dev) ? 0 : dev.fwmark;
 
-	return weft_cli_resolve(q->cli, q->path, &quick->wg.names, &quick->wg.dev) ? 0
-										   : -EHOSTUNREACH;
+	(void)quick; /* q's */
+	weft_conf_device_clear(&dev);
+	return weft_cli_resolve_endpoints(q, mark) ? 0 : -EHOSTUNREACH;
 }
 
 void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret)
@@ -59,6 +62,7 @@ void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret)
 		.warn = warn,
 		.stopped = is_stopped,
 		.resolve = resolve,
+		.keep = !q->cli->as_wg_quick,
 		.ctx = q,
 	};
 }

@@ -46,6 +46,7 @@ struct weft_quick_peer {
 	char *name; /* from a comment "# Name = x" or "# friendly_name = x"; NULL: none */
 	struct weft_quick_endpoint *endpoints; /* in the file's order */
 	size_t n_endpoints;
+	bool settled; /* the peer's endpoint is one that it has: nothing is to be resolved */
 };
 
 /* Where something stands in the file; zeros: not in it. */

@@ -5,6 +5,7 @@
 
 #include "control/device.h"
 #include "host/internal.h"
+#include "host/keep.h"
 
 /* What does not go with the link itself. */
 static bool outlives_link(const struct weft_host_change *c)
@@ -56,6 +57,7 @@ int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 	struct weft_ifconf *conf = NULL;
 	int rc = weft_ifconf_open(&conf, job->ifname), deleted, dns;
 
+	weft_keep_stop(job->ifname);
 	if (!rc) {
 		rc = undo_changes(job, conf, mark);
 		weft_host_step(job, "ip link delete dev %s", job->ifname);

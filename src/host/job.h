@@ -31,6 +31,7 @@ struct weft_host_job {
 	 */
 	int (*resolve)(void *ctx, struct weft_quick *quick);
 	void *ctx;
+	bool keep;             /* endpoints are to stay fresh: keep.h */
 	struct weft_diag diag; /* what failed first; no message: `resolve` did, or it was stopped */
 };
 

@@ -60,7 +60,7 @@ static int keep_endpoint(struct reload *r, size_t i, const struct weft_conf_peer
 	if (strcmp(text, recorded) == 0) {
 		p->endpoint = there->endpoint;
 		memcpy(p->endpoint_zone, there->endpoint_zone, sizeof(p->endpoint_zone));
-		*ret_kept = true;
+		*ret_kept = r->job->quick->peers[i].settled = true;
 	}
 	free(text);
 	return 0;
@@ -319,6 +319,8 @@ int weft_host_reload(struct weft_host_job *job, bool dry_run)
 	}
 	if (!rc)
 		rc = plan_and_do(&r, dry_run);
+	if (!rc && !dry_run)
+		weft_host_keep(job);
 	clear(&r);
 	weft_ifconf_close(conf);
 	weft_host_unlock(&lock, rc == -ENODEV);

@@ -145,6 +145,8 @@ static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 	if (!rc)
 		rc = reconcile(job, ret_mark);
 	if (!rc)
+		weft_host_keep(job);
+	if (!rc)
 		rc = weft_host_hooks(job, &job->quick->post_up);
 	return !rc && weft_host_stopped(job) ? -EINTR : rc;
 }
