@@ -15,6 +15,7 @@ import pytest
 
 from conftest import DUT
 from lib import traffic, wait, wg
+from test_names import World as Names
 from test_up import World
 
 INSIDE = ("203.0.113.1", "2001:db8:3::1")
@@ -466,6 +467,43 @@ def test_killswitch_command(world):
     for args in (("on",), ("of", "wg0"), ("off", "a/b"), ("on", "wg7"), ("show", "-x")):
         done = w.weft("killswitch", *args, check=False)
         assert done.returncode == 1 and done.stderr and not done.stdout, args
+
+
+class Named(Fence):
+    """The name server is outside of the tunnel, and what asks it is seen."""
+
+    dns, no_dns, resolver = Names.dns, Names.no_dns, Names.resolver
+
+    def __init__(self, net):
+        super().__init__(net)
+        self.net, self.dns_proc = net, None
+        self.resolver(INSIDE[0])
+        self.dns(("A", "hub.example.test", "198.51.100.1"), ("A", "other.example.test", "10.1.1.1"))
+
+
+def test_names_while_it_is_closed(net):
+    """The endpoint is a name: it is found at the first start and at the next, and nothing else is
+    asked for."""
+    if os.path.exists("/sys/module/wireguard"):
+        pytest.skip("the kernel's WireGuard is loaded: then it would be taken")
+    w = Named(net)
+    # not the default route: the name server's own address stays outside
+    w.conf("10.99.0.0/24", "KillSwitch = on", endpoint="hub.example.test:51820")
+    clear = Clear(w.a)
+    for restart in range(2):
+        w.up()
+        traffic.until_reaches(w.a, "10.99.0.2")
+        assert w.a.run("getent", "ahosts", "other.example.test", check=False).returncode
+        if not restart:
+            w.kill_daemon()
+            refused(w)
+    w.weft("reload", "wg0")
+    w.down("--keep-kill-switch")
+    assert clear.packets() and {(p.dst, p.proto, p.dport) for p in clear.packets()} == {
+        (INSIDE[0], 17, 53)}
+    assert all(b"\3hub\7example\4test" in p.payload for p in clear.packets())
+    w.weft("killswitch", "off", "wg0")
+    assert w.host_state() == w.clean
 
 
 # ---- a router ----
