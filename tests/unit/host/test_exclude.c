@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,16 +27,18 @@ static size_t parse(const char *list, struct weft_prefix *out)
 	return n;
 }
 
+/* Separated by blanks; to be freed. */
 static char *text_of(const struct weft_prefixes *p)
 {
-	char *text = calloc(p->n + 1, WEFT_PREFIX_TEXT_LEN + 1), one[WEFT_PREFIX_TEXT_LEN];
+	struct weft_text text = {0};
+	char one[WEFT_PREFIX_TEXT_LEN];
 
-	assert_non_null(text);
-	for (size_t i = 0; i < p->n; i++) {
-		strcat(text, i ? " " : "");
-		strcat(text, weft_prefix_format(&p->v[i], one));
-	}
-	return text;
+	for (size_t i = 0; i < p->n; i++)
+		assert_int_equal(weft_text_printf(&text, "%s%s", i ? " " : "",
+						  weft_prefix_format(&p->v[i], one)),
+				 0);
+	assert_int_equal(weft_text_append(&text, "", 1), 0);
+	return text.p;
 }
 
 static void known(void **state)
