@@ -220,13 +220,16 @@ class Clear:
     def __init__(self, host, ifname="eth0"):
         self.capture = traffic.Capture(host, ifname)
 
+    @staticmethod
+    def is_own(p):
+        return p.wg_type and p.dport == 51820
+
     def tunnel(self):
-        return [p for p in list(self.capture.packets)
-                if p.outgoing and p.wg_type and p.dport == 51820]
+        return [p for p in list(self.capture.packets) if p.outgoing and self.is_own(p)]
 
     def packets(self):
-        own = self.tunnel()
-        return [p for p in list(self.capture.packets) if p.outgoing and p not in own and p.proto and
+        return [p for p in list(self.capture.packets)
+                if p.outgoing and p.proto and not self.is_own(p) and
                 not (p.proto == 58 and p.payload and p.payload[0] in ND) and
                 not (p.proto == 0 and p.dst.startswith("ff02::"))]
 
