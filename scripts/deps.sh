@@ -6,7 +6,7 @@
 set -eu
 
 build=(gcc libc6-dev make meson ninja-build pkgconf libssl-dev libsodium-dev libmnl-dev
-       libcap-ng-dev libjansson-dev libnftables-dev)
+       libcap-ng-dev libjansson-dev libnftables-dev libc-ares-dev)
 # the faster ChaCha20-Poly1305; there is none for other processors
 [ "$(dpkg --print-architecture)" != amd64 ] || build+=(libipsec-mb-dev)
 demo=(iproute2 iputils-ping nftables iperf3 util-linux procps)
@@ -14,6 +14,7 @@ check=(git clang clang-tidy clang-format libclang-rt-14-dev llvm cppcheck shellc
        libcmocka-dev valgrind python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
        python3-cryptography
        wireguard-tools wireguard-go tshark tcpdump conntrack ethtool openresolv
+       dnsmasq-base
        qemu-system-x86 busybox-static cpio kmod wget xz-utils zstd systemd
        bash-completion zsh fish)
 deb=(git dpkg-dev debhelper fakeroot lintian)
