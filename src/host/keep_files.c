@@ -142,7 +142,6 @@ static void become_keeper(const char *exe, const char *ifname)
 	dup2(null, STDOUT_FILENO);
 	if (!getenv("INVOCATION_ID")) /* systemd's: then stderr is the journal */
 		dup2(null, STDERR_FILENO);
-	close_range(3, ~0u, 0);
 	execv(exe, argv);
 	_exit(1);
 }
@@ -161,6 +160,7 @@ static int spawn(const char *ifname)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
+		close_range(3, ~0u, 0); /* a lock that the caller holds is not for the keeper */
 		pid = fork();
 		if (pid == 0)
 			become_keeper(exe, ifname);
