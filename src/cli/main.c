@@ -36,6 +36,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 weft_cli_run, WEFT_CLI_WEFT, false, "-v CONFIG"},
 	{"keep", "Keeps the names behind the endpoints of an interface fresh, as long as it is there",
 	 weft_cli_keep, WEFT_CLI_WEFT, false, "INTERFACE"},
+	{"tune", "Shows how what carries a tunnel stands towards the processors, and betters it",
+	 weft_cli_tune, WEFT_CLI_WEFT, true, "--json --apply --revert INTERFACE"},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
 	 WEFT_CLI_WG, false, ""},
 	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk,

@@ -204,7 +204,7 @@ void weft_keep_stop(const char *ifname)
 		return;
 	for (int i = 0; i < STOP_TRIES; i++) {
 		fd = weft_keep_lock(ifname);
-		if (fd >= 0 || fd != -EAGAIN)
+		if (fd != -EAGAIN)
 			break;
 		pause_a_little();
 	}
