@@ -174,7 +174,8 @@ bool weft_cli_get_retries(const struct weft_cli *cli, unsigned long *ret);
 
 /*
  * The endpoints that the interface is to have at first, of all that the file has (endpoints.c).
- * `mark`: of the interface, if it is there; else 0. False: what is wrong was printed, of a loop too.
+ * `mark`: of the interface, if it is there; else 0. False: what is wrong was printed, of a loop
+ * too.
  */
 bool weft_cli_resolve_endpoints(struct weft_cli_quick *q, uint32_t mark);
 /* Before anything is changed: refuses a numeric endpoint that would be routed into the tunnel. */
