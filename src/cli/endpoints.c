@@ -108,7 +108,7 @@ static int choose(const struct choice *c, size_t peer, struct weft_endpoint *ret
 			*ret = *ep;
 			*ret_line = &p->endpoints[i];
 			found = true;
-		} else if (!found && answer.n && rc != -ELOOP) {
+		} else if (!found && answer.v && answer.n && rc != -ELOOP) {
 			rc = -ELOOP;
 			*ret = answer.v[0].ep;
 			*ret_line = &p->endpoints[i];
