@@ -60,6 +60,8 @@ int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_run(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_status(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_doctor(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_tune(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
@@ -145,6 +147,24 @@ void weft_cli_quick_clear(struct weft_cli_quick *q);
  * starts zeroed and is to be cleared by the caller either way.
  */
 bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret);
+
+#define WEFT_CLI_QUICK_DIR "/etc/wireguard"
+
+/* An interface that is looked at, and its file, if there is one. */
+struct weft_cli_target {
+	char name[WEFT_QUICK_NAME_LEN];
+	bool has_file;    /* quick.conf is what it says */
+	char fault[1280]; /* what is wrong with the file; "" if nothing */
+	struct weft_cli_quick quick;
+};
+
+/*
+ * `what` is an interface, with or without a file in WEFT_CLI_QUICK_DIR, or a file's path. False:
+ * what is wrong was printed. `ret` starts zeroed and is to be cleared by the caller either way.
+ */
+bool weft_cli_find_target(const struct weft_cli *cli, const char *what,
+			  struct weft_cli_target *ret);
+void weft_cli_target_clear(struct weft_cli_target *t);
 
 /*
  * The interface's name that a file's name or path has in it; it need not be there. False: it has

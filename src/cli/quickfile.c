@@ -10,7 +10,6 @@
 #include "cli/cli.h"
 #include "conf/quick.h"
 
-#define QUICK_DIR    "/etc/wireguard"
 #define QUICK_SUFFIX ".conf"
 
 /* True if the path ends in an interface's name and ".conf". */
@@ -72,12 +71,12 @@ void weft_cli_quick_clear(struct weft_cli_quick *q)
 
 bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret)
 {
-	char looked_up[sizeof(QUICK_DIR "/" QUICK_SUFFIX) + WEFT_QUICK_NAME_LEN];
+	char looked_up[sizeof(WEFT_CLI_QUICK_DIR "/" QUICK_SUFFIX) + WEFT_QUICK_NAME_LEN];
 	const char *path = what;
 	int rc;
 
 	if (weft_quick_is_name(what, strlen(what))) {
-		snprintf(looked_up, sizeof(looked_up), QUICK_DIR "/%s" QUICK_SUFFIX, what);
+		snprintf(looked_up, sizeof(looked_up), WEFT_CLI_QUICK_DIR "/%s" QUICK_SUFFIX, what);
 		path = looked_up;
 	}
 	if (!realpath(path, ret->path)) {
