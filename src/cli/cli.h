@@ -58,10 +58,10 @@ int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_killswitch(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
-int weft_cli_status(const struct weft_cli *cli, int argc, char **argv);
-int weft_cli_doctor(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_run(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_status(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_doctor(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_tune(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
@@ -204,13 +204,12 @@ int weft_cli_reload_quick(struct weft_cli_quick *q);
 bool weft_cli_get_retries(const struct weft_cli *cli, unsigned long *ret);
 
 /*
- * The endpoints that the interface is to have at first, of all that the file has (endpoints.c).
- * `mark`: of the interface, if it is there; else 0. False: what is wrong was printed, of a loop
- * too.
+ * The endpoints that the interface is to have, of all that the file has (endpoints.c). `now`: what
+ * it is, if it is there; else NULL. False: what is wrong was printed, of a loop too.
  */
-bool weft_cli_resolve_endpoints(struct weft_cli_quick *q, uint32_t mark);
-/* Before anything is changed: refuses a numeric endpoint that would be routed into the tunnel. */
-bool weft_cli_check_endpoints(struct weft_cli_quick *q, uint32_t mark);
+bool weft_cli_resolve_endpoints(struct weft_cli_quick *q, const struct weft_conf_device *now);
+/* Before anything is there: refuses a numeric endpoint that would be routed into the tunnel. */
+bool weft_cli_check_endpoints(struct weft_cli_quick *q);
 
 /* weft_conf_host_bits: wg's warning. */
 void weft_cli_warn_host_bits(void *ctx, unsigned line, const char *text, size_t len);

@@ -19,6 +19,7 @@
 struct choice {
 	const struct weft_cli_quick *q;
 	struct weft_host_loop loop;
+	const struct weft_conf_device *now; /* NULL: it is not there */
 };
 
 static void say(const struct weft_cli_quick *q, struct weft_diag *diag)
@@ -60,38 +61,73 @@ static bool is_name(const struct weft_cli_quick *q, size_t peer)
 	return false;
 }
 
+/* Where the peer is now, if the interface is there; else NULL. */
+static const struct weft_endpoint *present(const struct choice *c, size_t peer)
+{
+	const uint8_t *key = c->q->conf.wg.dev.peers[peer].public_key;
+
+	for (size_t i = 0; c->now && i < c->now->n_peers; i++)
+		if (memcmp(c->now->peers[i].public_key, key, WEFT_KEY_LEN) == 0)
+			return &c->now->peers[i].endpoint;
+	return NULL;
+}
+
+/* The address of an answer that is to be taken: `now` if it is one of them; else the first. */
+static const struct weft_endpoint *take_from(const struct choice *c,
+					     const struct weft_cand_answer *answer,
+					     const struct weft_endpoint *now, bool *ret_is_now)
+{
+	const struct weft_endpoint *first = NULL;
+	struct weft_prefix by;
+
+	*ret_is_now = false;
+	for (size_t i = 0; i < answer->n; i++) {
+		const struct weft_endpoint *ep = &answer->v[i].ep;
+
+		if (weft_host_loops(&c->loop, &ep->ip, &by))
+			continue;
+		if (now && weft_endpoint_same_remote(ep, now)) {
+			*ret_is_now = true;
+			return ep;
+		}
+		first = first ? first : ep;
+	}
+	return first;
+}
+
 /*
- * The first address of the lines that will do. 0; -ELOOP: all that there are lead into the tunnel,
- * `*ret` being the first of them; or why the first line has none. `*ret_line`: whose it is.
+ * The first address of the lines that will do, or the one that the peer has if a line has it, too.
+ * 0; -ELOOP: all that there are lead into the tunnel, `*ret` being the first of them; or why the
+ * first line has none. `*ret_line`: whose it is.
  */
 static int choose(const struct choice *c, size_t peer, struct weft_endpoint *ret,
 		  const struct weft_quick_endpoint **ret_line)
 {
 	const struct weft_quick_peer *p = &c->q->conf.peers[peer];
-	struct weft_prefix by;
+	const struct weft_endpoint *now = present(c, peer);
+	bool found = false, is_now = false;
 	int rc = 0;
 
-	for (size_t i = 0; i < p->n_endpoints; i++) {
+	for (size_t i = 0; i < p->n_endpoints && !is_now && !(found && !now); i++) {
 		struct weft_cand_answer answer = {0};
 		int why = weft_names_now(p->endpoints[i].text, c->loop.mark, &answer);
-		const struct weft_endpoint *usable = NULL;
+		const struct weft_endpoint *ep = take_from(c, &answer, now, &is_now);
 
-		for (size_t j = 0; j < answer.n && !usable; j++)
-			if (!weft_host_loops(&c->loop, &answer.v[j].ep.ip, &by))
-				usable = &answer.v[j].ep;
-		if (usable || (answer.n && rc != -ELOOP)) {
-			rc = usable ? 0 : -ELOOP;
-			*ret = usable ? *usable : answer.v[0].ep;
+		if (ep && (!found || is_now)) {
+			*ret = *ep;
 			*ret_line = &p->endpoints[i];
-		} else if (why && !rc) {
+			found = true;
+		} else if (!found && answer.v && answer.n && rc != -ELOOP) {
+			rc = -ELOOP;
+			*ret = answer.v[0].ep;
+			*ret_line = &p->endpoints[i];
+		} else if (!found && !rc) {
 			rc = why;
 			*ret_line = &p->endpoints[i];
 		}
 		weft_cand_answer_clear(&answer);
-		if (usable)
-			return 0;
 	}
-	return rc;
+	return found ? 0 : rc;
 }
 
 static bool take_choice(const struct choice *c, size_t peer, unsigned long retries)
@@ -164,18 +200,21 @@ static bool resolve(struct weft_cli_quick *q, const struct choice *c)
 	return true;
 }
 
-static bool begin(struct weft_cli_quick *q, uint32_t mark, struct choice *ret)
+static bool begin(struct weft_cli_quick *q, const struct weft_conf_device *now, struct choice *ret)
 {
+	uint32_t mark = now ? now->fwmark : 0;
 	int rc;
 
-	*ret = (struct choice){.q = q};
+	if (q->conf.kill_switch) /* once it is closed the mark is known, and lets questions out */
+		mark = q->conf.wg.dev.fwmark;
+	*ret = (struct choice){.q = q, .now = now};
 	rc = weft_host_loop_init(&ret->loop, &q->conf, mark, if_nametoindex(q->name));
 	if (rc)
 		weft_cli_failed(q->cli, q->path, rc);
 	return !rc;
 }
 
-bool weft_cli_check_endpoints(struct weft_cli_quick *q, uint32_t mark)
+bool weft_cli_check_endpoints(struct weft_cli_quick *q)
 {
 	struct weft_prefix by;
 	struct choice c;
@@ -183,7 +222,7 @@ bool weft_cli_check_endpoints(struct weft_cli_quick *q, uint32_t mark)
 
 	if (q->cli->as_wg_quick)
 		return true;
-	ok = begin(q, mark, &c);
+	ok = begin(q, NULL, &c);
 	for (size_t i = 0; ok && i < q->conf.n_peers && i < q->conf.wg.dev.n_peers; i++) {
 		const struct weft_quick_peer *p = &q->conf.peers[i];
 		const struct weft_ip *ip = &q->conf.wg.dev.peers[i].endpoint.ip;
@@ -198,14 +237,14 @@ bool weft_cli_check_endpoints(struct weft_cli_quick *q, uint32_t mark)
 	return ok;
 }
 
-bool weft_cli_resolve_endpoints(struct weft_cli_quick *q, uint32_t mark)
+bool weft_cli_resolve_endpoints(struct weft_cli_quick *q, const struct weft_conf_device *now)
 {
 	struct choice c;
 	bool ok;
 
 	if (q->cli->as_wg_quick)
 		return weft_cli_resolve(q->cli, q->path, &q->conf.wg.names, &q->conf.wg.dev);
-	ok = begin(q, mark, &c) && resolve(q, &c);
+	ok = begin(q, now, &c) && resolve(q, &c);
 	weft_host_loop_clear(&c.loop);
 	return ok;
 }

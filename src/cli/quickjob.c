@@ -42,12 +42,12 @@ static int resolve(void *ctx, struct weft_quick *quick)
 {
 	struct weft_cli_quick *q = ctx;
 	struct weft_conf_device dev = {0};
-	uint32_t mark = weft_control_get(q->cli->backend, q->name, &dev) ? 0 : dev.fwmark;
+	bool there = weft_control_get(q->cli->backend, q->name, &dev) == 0;
+	bool ok = weft_cli_resolve_endpoints(q, there ? &dev : NULL);
 
+	(void)quick; /* q's */
 	weft_conf_device_clear(&dev);
-	if (quick->kill_switch) /* which is closed: the mark is known, and lets questions out */
-		mark = quick->wg.dev.fwmark;
-	return weft_cli_resolve_endpoints(q, mark) ? 0 : -EHOSTUNREACH;
+	return ok ? 0 : -EHOSTUNREACH;
 }
 
 void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret)

@@ -9,7 +9,7 @@ int weft_cli_up_quick(struct weft_cli_quick *q)
 {
 	struct weft_host_job job;
 
-	if (!weft_cli_check_endpoints(q, 0))
+	if (!weft_cli_check_endpoints(q))
 		return 1;
 	weft_cli_job(q, &job);
 	weft_cli_catch_signals();

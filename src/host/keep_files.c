@@ -142,7 +142,6 @@ static void become_keeper(const char *exe, const char *ifname)
 	dup2(null, STDOUT_FILENO);
 	if (!getenv("INVOCATION_ID")) /* systemd's: then stderr is the journal */
 		dup2(null, STDERR_FILENO);
-	close_range(3, ~0u, 0);
 	execv(exe, argv);
 	_exit(1);
 }
@@ -161,6 +160,7 @@ static int spawn(const char *ifname)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
+		close_range(3, ~0u, 0); /* a lock that the caller holds is not for the keeper */
 		pid = fork();
 		if (pid == 0)
 			become_keeper(exe, ifname);
@@ -204,7 +204,7 @@ void weft_keep_stop(const char *ifname)
 		return;
 	for (int i = 0; i < STOP_TRIES; i++) {
 		fd = weft_keep_lock(ifname);
-		if (fd >= 0 || fd != -EAGAIN)
+		if (fd != -EAGAIN)
 			break;
 		pause_a_little();
 	}

@@ -388,6 +388,35 @@ def test_keeper_costs_nothing(world):
     assert switches() - before <= 10
 
 
+def test_reload(world):
+    """What the keeper has found stays with a reload; a loop is refused; without names it ends."""
+    w = world()
+    w.dns(("A", NAME, "198.51.100.9"))
+    w.conf(f"{NAME}:51820", "198.51.100.1:51820")
+    w.up()
+    w.ping()
+    w.until_works()
+    pid, = w.keepers()
+    w.conf(f"{NAME}:51820", "198.51.100.1:51820", allowed="10.99.0.0/24, fd99::/64, 10.98.0.0/16")
+    w.weft("reload", "wg0")
+    assert w.endpoint() == "198.51.100.1:51820" and traffic.reaches(w.a, "10.99.0.2", deadline=15)
+    wait.until(lambda: w.keepers() == [pid], "the same keeper")
+    before = w.a.ip("route show").stdout
+    w.conf(f"{NAME}:51820", "198.51.100.1:51820", allowed="10.99.0.0/24, 198.51.100.0/24")
+    done = w.weft("reload", "wg0", check=False)
+    assert done.returncode == 1 and "would go into wg0 itself, by AllowedIPs" in done.stderr
+    assert w.a.ip("route show").stdout == before and w.endpoint() == "198.51.100.1:51820"
+    w.conf("198.51.100.1:51820")
+    w.weft("reload", "wg0")
+    wait.until(lambda: not w.keepers(), "nothing is left to keep")
+    w.conf(f"{NAME}:51820", "198.51.100.1:51820")
+    w.weft("reload", "wg0")
+    wait.until(w.keepers, "there is again")
+    # the first line has another address, but what works is one of the file's
+    assert w.endpoint() == "198.51.100.1:51820"
+    assert traffic.reaches(w.a, "10.99.0.2", deadline=15)
+
+
 # ---- weft run ----
 
 class Service:

@@ -34,7 +34,7 @@ struct world {
 	uint32_t ttl;
 	unsigned asked[4]; /* how often */
 	unsigned looks;
-	char log[512]; /* what was put in, and when: "20:2 32:1" */
+	char log[1024]; /* what was put in, and when: "20:2 32:1" */
 };
 
 static struct weft_endpoint ep(int number)
@@ -560,18 +560,252 @@ static void short_ttl(void **state)
 	end(&w, "");
 }
 
+/* ---- one look at a time ---- */
+
+static struct weft_cand_action look(struct world *w, unsigned after, uint64_t tx)
+{
+	struct weft_cand_seen seen = {.endpoint = ep(w->endpoint),
+				      .handshake = w->handshake,
+				      .handshake_age_ns = 200 * S,
+				      .has_received = w->received != 0,
+				      .received_age_ns = (w->now + after - w->received) * S,
+				      .tx = tx};
+	struct weft_cand_action a;
+
+	w->now += after;
+	weft_cand_look(&w->p, &seen, w->now * S);
+	weft_cand_step(&w->p, &w->t, w->now * S, usable, w, &a);
+	return a;
+}
+
+/* What was under way when the endpoint was put in is no proof of it. */
+static void life_from_before(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, 1, false);
+	add(&w, 1);
+	add(&w, 2);
+	assert_int_equal(look(&w, 0, 1000).what, WEFT_CAND_NOTHING);
+	assert_int_equal(look(&w, 15, 2000).what, WEFT_CAND_SET);
+	w.endpoint = 2;
+	w.received = w.now - 1;
+	assert_int_equal(look(&w, 1, 2000).what, WEFT_CAND_NOTHING);
+	assert_int_equal(w.p.state, WEFT_CAND_TRYING);
+	w.received = w.now;
+	assert_int_equal(look(&w, 1, 2000).what, WEFT_CAND_NOTHING);
+	assert_int_equal(w.p.state, WEFT_CAND_IDLE);
+	assert_int_equal(number_of(&w.p.worked), 2);
+	weft_cand_peer_clear(&w.p);
+}
+
+/* Somebody has tried once, and then wants nothing any more: that is not stale, nor tried on. */
+static void quiet_again(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, 1, false);
+	add(&w, 1);
+	add(&w, 2);
+	add(&w, 3);
+	w.handshake = 1;
+	look(&w, 0, 1000);
+	look(&w, 5, 1100);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(look(&w, 5, 1100).what, WEFT_CAND_NOTHING);
+	look(&w, 5, 1200);
+	look(&w, 5, 1400);
+	look(&w, 5, 1600);
+	assert_int_equal(look(&w, 5, 1800).what, WEFT_CAND_SET);
+	w.endpoint = 2;
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(look(&w, 5, 1800).what, WEFT_CAND_NOTHING);
+	assert_int_equal(w.p.state, WEFT_CAND_IDLE);
+	weft_cand_peer_clear(&w.p);
+}
+
+/* A handshake that was seen to come is no older than the look before, whatever the clock says. */
+static void clock_is_set(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, 1, false);
+	add(&w, 1);
+	look(&w, 0, 0);
+	w.handshake = 5; /* 200 s old, says the wall clock */
+	look(&w, 10, 0);
+	assert_int_equal(w.p.handshake_ns, (w.now - 10) * S);
+	weft_cand_peer_clear(&w.p);
+}
+
+/* While a name is asked for, the lines after it are not taken instead. */
+static void waits_for_answers(void **state)
+{
+	struct weft_cand_answer a = {0};
+	struct weft_cand_action did;
+	struct weft_endpoint e = ep(1);
+	struct world w;
+
+	(void)state;
+	begin(&w, 0, false);
+	add(&w, 0);
+	add(&w, 3);
+	assert_int_equal(look(&w, 0, 0).what, WEFT_CAND_ASK);
+	assert_int_equal(look(&w, 1, 0).what, WEFT_CAND_NOTHING);
+	assert_int_equal(weft_cand_answer_add(&a, &e, NULL), 0);
+	weft_cand_resolved(&w.p, &w.t, 0, &a, w.now * S);
+	did = look(&w, 1, 0);
+	assert_int_equal(did.what, WEFT_CAND_SET);
+	assert_int_equal(number_of(&did.ep), 1);
+	weft_cand_peer_clear(&w.p);
+}
+
+/* ---- more rounds ---- */
+
+static void dies_with_keepalives(void **state)
+{
+	struct world w;
+
+	(void)state;
+	for (uint16_t k = 1; k < 40; k += 3) {
+		begin(&w, 1, false);
+		w.keepalive = k;
+		add(&w, 1);
+		add(&w, 2);
+		w.live[1] = true;
+		run(&w, 100);
+		w.live[1] = false;
+		w.live[2] = true;
+		run(&w, 400);
+		assert_int_equal(w.endpoint, 2);
+		weft_cand_peer_clear(&w.p);
+	}
+}
+
+/* Four dead addresses of a name whose TTL ends within a round: each once, the next one first. */
+static void round_of_a_name(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, 2, true);
+	add(&w, 0);
+	for (int i = 0; i < 4; i++)
+		w.answers[0][i] = 1 + i;
+	w.ttl = 30;
+	w.live[2] = true;
+	run(&w, 10);
+	w.live[2] = false;
+	run(&w, 170);
+	end(&w, "135:3 147:4 159:1 171:2");
+}
+
+static void only_when_the_handshake_is_old(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, 1, true);
+	w.t.stale_s = 300;
+	add(&w, 1);
+	add(&w, 2);
+	w.live[1] = true;
+	run(&w, 10);
+	w.live[1] = false;
+	run(&w, 300);
+	end(&w, "300:2");
+}
+
+static void never_later_than_five_minutes(void **state)
+{
+	struct world w;
+	unsigned sets = 1;
+
+	(void)state;
+	begin(&w, 1, true);
+	add(&w, 1);
+	add(&w, 2);
+	run(&w, 4000);
+	for (const char *p = w.log; *p; p++)
+		sets += *p == ' ';
+	/* 15 + 30 + ... + 240 s, then every 312 s: there and back each time */
+	assert_in_range(sets, 2 * 13, 2 * 18);
+	weft_cand_peer_clear(&w.p);
+}
+
+static void new_one_at_once(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, 1, true);
+	add(&w, 0);
+	w.answers[0][0] = 1;
+	w.ttl = 30;
+	run(&w, 1000);
+	while (w.p.state != WEFT_CAND_WAITING || w.p.until_ns < (w.now + 200) * S)
+		run(&w, 1);
+	w.answers[0][0] = 2;
+	run(&w, 35);
+	assert_int_equal(w.endpoint, 2);
+	weft_cand_peer_clear(&w.p);
+}
+
+/* It had left the name, and is back before that counted. */
+static void gone_and_back(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, 1, true);
+	add(&w, 0);
+	w.answers[0][0] = 1;
+	w.ttl = 30;
+	w.live[1] = true;
+	run(&w, 10);
+	w.traffic = false;
+	w.answers[0][0] = 2;
+	run(&w, 100);
+	assert_true(w.p.gone);
+	w.answers[0][0] = 1;
+	run(&w, 1000);
+	assert_false(w.p.gone);
+	end(&w, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(works_untouched),     cmocka_unit_test(keepalives_ask_nothing),
-		cmocka_unit_test(idle_is_not_stale),   cmocka_unit_test(next_when_stale),
-		cmocka_unit_test(first_is_dead),       cmocka_unit_test(name_follows),
-		cmocka_unit_test(both_families),       cmocka_unit_test(interleaved),
-		cmocka_unit_test(none_works),          cmocka_unit_test(new_one_while_waiting),
-		cmocka_unit_test(resolver_away),       cmocka_unit_test(idle_and_gone),
-		cmocka_unit_test(roamed_is_left),      cmocka_unit_test(no_endpoint_yet),
-		cmocka_unit_test(unusable_is_skipped), cmocka_unit_test(limits),
+		cmocka_unit_test(works_untouched),
+		cmocka_unit_test(keepalives_ask_nothing),
+		cmocka_unit_test(idle_is_not_stale),
+		cmocka_unit_test(next_when_stale),
+		cmocka_unit_test(first_is_dead),
+		cmocka_unit_test(name_follows),
+		cmocka_unit_test(both_families),
+		cmocka_unit_test(interleaved),
+		cmocka_unit_test(none_works),
+		cmocka_unit_test(new_one_while_waiting),
+		cmocka_unit_test(resolver_away),
+		cmocka_unit_test(idle_and_gone),
+		cmocka_unit_test(roamed_is_left),
+		cmocka_unit_test(no_endpoint_yet),
+		cmocka_unit_test(unusable_is_skipped),
+		cmocka_unit_test(limits),
 		cmocka_unit_test(short_ttl),
+		cmocka_unit_test(life_from_before),
+		cmocka_unit_test(quiet_again),
+		cmocka_unit_test(clock_is_set),
+		cmocka_unit_test(waits_for_answers),
+		cmocka_unit_test(dies_with_keepalives),
+		cmocka_unit_test(round_of_a_name),
+		cmocka_unit_test(only_when_the_handshake_is_old),
+		cmocka_unit_test(never_later_than_five_minutes),
+		cmocka_unit_test(new_one_at_once),
+		cmocka_unit_test(gone_and_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
