@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that are missing: `deps.sh demo` for building and the demo,
-# `deps.sh check` for those and everything that the tests use. Does nothing, and asks nothing of
+# `deps.sh check` for those and everything that the tests use, `deps.sh deb` for the package. Does nothing, and asks nothing of
 # the network, when all are there.
 set -eu
 
@@ -17,11 +17,13 @@ check=(git clang clang-tidy clang-format libclang-rt-14-dev llvm cppcheck shellc
        dnsmasq-base
        qemu-system-x86 busybox-static cpio kmod wget xz-utils zstd systemd
        bash-completion zsh fish)
+deb=(git dpkg-dev debhelper fakeroot lintian)
 
 case "${1:-}" in
 demo) want=("${build[@]}" "${demo[@]}") ;;
-check) want=("${build[@]}" "${demo[@]}" "${check[@]}") ;;
-*) echo "usage: ${0##*/} demo|check" >&2; exit 2 ;;
+check) want=("${build[@]}" "${demo[@]}" "${deb[@]}" "${check[@]}") ;;
+deb) want=("${build[@]}" "${deb[@]}") ;;
+*) echo "usage: ${0##*/} demo|check|deb" >&2; exit 2 ;;
 esac
 
 missing=()

@@ -64,6 +64,7 @@ int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_completion(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_import(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_help(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_version(const struct weft_cli *cli, int argc, char **argv);
 

@@ -47,6 +47,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 weft_cli_pubkey, WEFT_CLI_WG, false, ""},
 	{"completion", "Prints what a shell needs to complete weft's words", weft_cli_completion,
 	 WEFT_CLI_WEFT, false, "bash|zsh|fish"},
+	{"import", "Makes interface files of wg-quick's and systemd-networkd's", weft_cli_import,
+	 WEFT_CLI_WEFT, false, "--from=wg-quick,networkd -o=DIR --force FILE ..."},
 	{"help", "Shows this list", weft_cli_help, WEFT_CLI_WEFT, false, ""},
 	{"version", "Shows the version", weft_cli_version, WEFT_CLI_WEFT, false, ""},
 	{NULL, NULL, NULL, WEFT_CLI_WEFT, false, NULL},
@@ -56,8 +58,11 @@ static const struct weft_cli_command *find(const struct weft_cli *cli, const cha
 {
 	for (const struct weft_cli_command *c = weft_cli_commands; c->name; c++) {
 		bool quick = c->owner == WEFT_CLI_WG_QUICK;
+		/* wg has these two as well, though it does not list them */
+		bool wg = c->owner == WEFT_CLI_WG || c->run == weft_cli_help ||
+			  c->run == weft_cli_version;
 
-		if ((cli->as_wg && quick) || (cli->as_wg_quick && !quick))
+		if ((cli->as_wg && !wg) || (cli->as_wg_quick && !quick))
 			continue;
 		if (strcmp(c->name, name) == 0)
 			return c;

@@ -153,7 +153,10 @@ static int prepare(struct reload *r, struct weft_ifconf *conf)
 	goal = goal_of(r, true);
 	goal.dns = r->old_record.state.dns;
 	weft_conf_device_clear(&r->was.dev);
-	return weft_host_look(r->job, conf, &goal, &r->was);
+	rc = weft_host_look(r->job, conf, &goal, &r->was);
+	/* taken back, it is all wanted, the lack of a key too */
+	r->was.dev.has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
+	return rc;
 }
 
 static void clear(struct reload *r)
