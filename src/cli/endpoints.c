@@ -39,9 +39,18 @@ static void refuse(const struct choice *c, const struct weft_quick_endpoint *lin
 	say(c->q, &diag);
 }
 
-static bool is_plain(const struct weft_quick_peer *p)
+/*
+ * With the kill switch no name is: it is closed by now, and the system's resolver has not the mark
+ * that would let its questions out.
+ */
+static bool is_plain(const struct weft_cli_quick *q, size_t i)
 {
-	return p->settled || !p->n_endpoints || (p->n_endpoints == 1 && !p->endpoints[0].srv);
+	const struct weft_quick_peer *p = &q->conf.peers[i];
+	bool named = q->conf.wg.dev.peers[i].endpoint.ip.family == WEFT_NONE;
+
+	if (p->settled || !p->n_endpoints)
+		return true;
+	return p->n_endpoints == 1 && !p->endpoints[0].srv && !(named && q->conf.kill_switch);
 }
 
 static bool is_name(const struct weft_cli_quick *q, size_t peer)
@@ -173,14 +182,14 @@ static bool resolve(struct weft_cli_quick *q, const struct choice *c)
 
 	if (!weft_cli_get_retries(q->cli, &retries))
 		return false;
-	for (size_t i = 0; i < q->conf.n_peers; i++)
-		if (!is_plain(&q->conf.peers[i]))
+	for (size_t i = 0; i < q->conf.n_peers && i < q->conf.wg.dev.n_peers; i++)
+		if (!is_plain(q, i))
 			drop_name(&q->conf.wg.names, i);
 	if (!weft_cli_resolve(q->cli, q->path, &q->conf.wg.names, &q->conf.wg.dev))
 		return false;
 	for (size_t i = 0; i < q->conf.n_peers && i < q->conf.wg.dev.n_peers; i++) {
 		const struct weft_conf_peer *p = &q->conf.wg.dev.peers[i];
-		bool plain = is_plain(&q->conf.peers[i]);
+		bool plain = is_plain(q, i);
 
 		if (plain && (p->endpoint.ip.family == WEFT_NONE ||
 			      !weft_host_loops(&c->loop, &p->endpoint.ip, &by)))
@@ -193,11 +202,13 @@ static bool resolve(struct weft_cli_quick *q, const struct choice *c)
 
 static bool begin(struct weft_cli_quick *q, const struct weft_conf_device *now, struct choice *ret)
 {
+	uint32_t mark = now ? now->fwmark : 0;
 	int rc;
 
+	if (q->conf.kill_switch) /* once it is closed the mark is known, and lets questions out */
+		mark = q->conf.wg.dev.fwmark;
 	*ret = (struct choice){.q = q, .now = now};
-	rc = weft_host_loop_init(&ret->loop, &q->conf, now ? now->fwmark : 0,
-				 if_nametoindex(q->name));
+	rc = weft_host_loop_init(&ret->loop, &q->conf, mark, if_nametoindex(q->name));
 	if (rc)
 		weft_cli_failed(q->cli, q->path, rc);
 	return !rc;

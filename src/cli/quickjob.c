@@ -58,6 +58,7 @@ void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret)
 		.quick = &q->conf,
 		/* the command line wins over the file, where there is one */
 		.backend = q->cli->backend_given ? q->cli->backend : q->conf.backend,
+		.keep_kill_switch = (q->options & WEFT_CLI_KEEP_KILL_SWITCH) != 0,
 		.step = q->options & WEFT_CLI_VERBOSE ? step : NULL,
 		.warn = warn,
 		.stopped = is_stopped,

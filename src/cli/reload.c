@@ -39,7 +39,8 @@ int weft_cli_reload_quick(struct weft_cli_quick *q)
 
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv)
 {
-	static const unsigned known = WEFT_CLI_VERBOSE | WEFT_CLI_DRY_RUN | WEFT_CLI_JSON;
+	static const unsigned known =
+		WEFT_CLI_VERBOSE | WEFT_CLI_DRY_RUN | WEFT_CLI_JSON | WEFT_CLI_EXCLUDE;
 	struct weft_cli_quick q = {0};
 	int rc = 1;
 

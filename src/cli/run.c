@@ -20,6 +20,8 @@
 #include "linux/link.h"
 #include "linux/notify.h"
 
+#define OPTIONS (WEFT_CLI_VERBOSE | WEFT_CLI_KEEP_KILL_SWITCH)
+
 struct run {
 	const struct weft_cli *cli;
 	struct weft_cli_quick *q;
@@ -126,7 +128,7 @@ static void reload(struct run *r)
 		 (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 	tell(r, state);
 	let_signals(true);
-	if (weft_cli_open_quick(r->cli, r->argc, r->argv, WEFT_CLI_VERBOSE, &fresh, &code))
+	if (weft_cli_open_quick(r->cli, r->argc, r->argv, OPTIONS, &fresh, &code))
 		code = weft_cli_reload_quick(&fresh);
 	let_signals(false);
 	if (code) {
@@ -213,7 +215,7 @@ int weft_cli_run(const struct weft_cli *cli, int argc, char **argv)
 	struct run r = {.cli = cli, .q = &q, .argv = argv, .argc = argc};
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE, &q, &rc)) {
+	if (weft_cli_open_quick(cli, argc, argv, OPTIONS, &q, &rc)) {
 		char *notify_socket = take_environment(&r);
 
 		/* one that is there is left of a service that was killed */

@@ -12,8 +12,10 @@ int weft_host_loop_init(struct weft_host_loop *ret, const struct weft_quick *qui
 {
 	struct weft_host_facts facts = {0};
 
-	*ret = (struct weft_host_loop){
-		.off = quick->wg.dev.fwmark != 0, .mark = mark, .ifindex = ifindex};
+	*ret = (struct weft_host_loop){.off = (quick->wg.dev.has & WEFT_DEVICE_HAS_FWMARK) &&
+					      quick->wg.dev.fwmark,
+				       .mark = mark,
+				       .ifindex = ifindex};
 	if (quick->table == WEFT_QUICK_TABLE_NAME &&
 	    weft_ifconf_table_by_name(quick->table_name, &facts.table))
 		ret->off = true; /* `up` says that there is no such table */

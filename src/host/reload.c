@@ -143,6 +143,10 @@ static int prepare(struct reload *r, struct weft_ifconf *conf)
 		return rc;
 	rc = weft_control_get(r->job->backend, r->job->ifname, &r->was.dev);
 	if (!rc)
+		rc = weft_host_check_excludes(r->job);
+	if (!rc)
+		rc = weft_host_fix_mark(r->job, r->was.dev.fwmark);
+	if (!rc)
 		rc = settle_endpoints(r);
 	if (rc)
 		return rc;
@@ -313,7 +317,7 @@ int weft_host_reload(struct weft_host_job *job, bool dry_run)
 	if (rc == -ENODEV || rc == -EOPNOTSUPP) {
 		weft_host_error(job, "`%s' is not a WireGuard interface", job->ifname);
 		weft_diag_hint(&job->diag, "`weft up` makes one");
-	} else if (rc && rc != -EHOSTUNREACH) {
+	} else if (rc && rc != -EHOSTUNREACH && !job->diag.message[0]) {
 		weft_host_failed(job, job->ifname, rc);
 	}
 	if (!rc)
