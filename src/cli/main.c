@@ -16,7 +16,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	{"set", "Change the current configuration, add peers, remove peers, or change peers",
 	 weft_cli_set, WEFT_CLI_WG, true,
 	 "INTERFACE "
-	 "listen-port=|fwmark=off|private-key=FILE|relay=fast,off|peer=PEER|remove|"
+	 "listen-port=|fwmark=off|private-key=FILE|relay=fast,off|path-mtu=probe,off|peer=PEER|"
+	 "remove|"
 	 "preshared-key=FILE|endpoint=|persistent-keepalive=off|allowed-ips= ..."},
 	{"setconf", "Applies a configuration file to a WireGuard interface", weft_cli_setconf,
 	 WEFT_CLI_WG, true, "INTERFACE FILE"},
@@ -30,6 +31,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
 	{"reload", "Makes a running interface what its file says by now", weft_cli_reload,
 	 WEFT_CLI_WEFT, true, "-v --dry-run --json CONFIG"},
+	{"mtu", "Shows how long a packet the path to each peer carries", weft_cli_mtu,
+	 WEFT_CLI_WEFT, true, "--json INTERFACE"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false, "CONFIG"},
 	{"tune", "Shows how what carries a tunnel stands towards the processors, and betters it",
