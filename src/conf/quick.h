@@ -46,6 +46,12 @@ struct weft_quick_peer {
 	char *name; /* from a comment "# Name = x" or "# friendly_name = x"; NULL: none */
 	struct weft_quick_endpoint *endpoints; /* in the file's order */
 	size_t n_endpoints;
+	bool settled; /* the peer's endpoint is one that it has: nothing is to be resolved */
+};
+
+/* Where something stands in the file; zeros: not in it. */
+struct weft_quick_place {
+	unsigned line, column;
 };
 
 struct weft_quick {
@@ -67,7 +73,8 @@ struct weft_quick {
 	uint32_t workers;               /* of weftd; 0: its own choice */
 	char cpus[WEFT_QUICK_CPUS_LEN]; /* of weftd, a list as for taskset(1); "": any */
 	bool kill_switch;
-	struct weft_prefix *excludes; /* without host bits, in the file's order */
+	struct weft_prefix *excludes;            /* without host bits, in the file's order */
+	struct weft_quick_place *exclude_places; /* one for each */
 	size_t n_excludes, cap_excludes;
 	struct weft_quick_peer *peers; /* one for each of wg.dev.peers, in their order */
 	size_t n_peers, cap_peers;
@@ -84,6 +91,13 @@ WEFT_MUST_CHECK int weft_quick_parse(const char *text, size_t len, struct weft_q
 				     weft_conf_host_bits host_bits, void *ctx,
 				     struct weft_diag *diag);
 void weft_quick_clear(struct weft_quick *q);
+
+/*
+ * Appends to the excludes what a line "Exclude = " with this value would. 0, WEFT_E_PARSE (`diag`,
+ * may be NULL, says why) or -ENOMEM. Any thread.
+ */
+WEFT_MUST_CHECK int weft_quick_add_excludes(struct weft_quick *q, const char *text,
+					    struct weft_diag *diag);
 
 /*
  * Appends what `wg-quick strip` prints: the lines that are not wg-quick's, without the white space
