@@ -145,6 +145,12 @@ bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct we
 bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsigned known,
 			 struct weft_cli_quick *ret, int *ret_exit);
 
+/*
+ * Two peers with the same allowed IP: an error, which is printed (false), or, as wg-quick, a
+ * warning.
+ */
+bool weft_cli_check_claims(const struct weft_cli_quick *q);
+
 /* A job for the interface of `q`, whose steps and warnings go to stderr. Borrows `q`. */
 void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret);
 

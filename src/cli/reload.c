@@ -32,7 +32,7 @@ int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv)
 	struct weft_host_job job;
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, known, &q, &rc)) {
+	if (weft_cli_open_quick(cli, argc, argv, known, &q, &rc) && weft_cli_check_claims(&q)) {
 		weft_cli_job(&q, &job);
 		job.plan = print_plan;
 		weft_cli_catch_signals();

@@ -11,7 +11,8 @@ int weft_cli_up(const struct weft_cli *cli, int argc, char **argv)
 	struct weft_host_job job;
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE, &q, &rc)) {
+	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE, &q, &rc) &&
+	    weft_cli_check_claims(&q)) {
 		weft_cli_job(&q, &job);
 		weft_cli_catch_signals();
 		rc = weft_cli_job_end(&job, weft_host_up(&job));

@@ -65,6 +65,8 @@ struct weft_ini_first {
 	 */
 	int (*endpoint)(void *ctx, size_t peer, unsigned line, unsigned column, const char *text,
 			size_t len);
+	/* Where each allowed IP of peer `peer` stands, in turn. Returns as above. */
+	int (*allowed_ip)(void *ctx, size_t peer, unsigned line, unsigned column);
 	void *ctx;
 };
 

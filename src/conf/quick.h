@@ -41,11 +41,17 @@ struct weft_quick_endpoint {
 	char *text; /* NUL-terminated */
 };
 
+struct weft_quick_place {
+	unsigned line, column;
+};
+
 /* What is said of a peer beyond WireGuard. */
 struct weft_quick_peer {
 	char *name; /* from a comment "# Name = x" or "# friendly_name = x"; NULL: none */
 	struct weft_quick_endpoint *endpoints; /* in the file's order */
 	size_t n_endpoints;
+	struct weft_quick_place *places; /* of its allowed IPs, in their order */
+	size_t n_places, cap_places;
 };
 
 struct weft_quick {
@@ -84,6 +90,12 @@ WEFT_MUST_CHECK int weft_quick_parse(const char *text, size_t len, struct weft_q
 				     weft_conf_host_bits host_bits, void *ctx,
 				     struct weft_diag *diag);
 void weft_quick_clear(struct weft_quick *q);
+
+/*
+ * Two peers of a file may not have the same allowed IP, although WireGuard would let the last have
+ * it. 0, WEFT_E_PARSE (`diag`, may be NULL, names both places) or -ENOMEM. Any thread.
+ */
+WEFT_MUST_CHECK int weft_quick_check_claims(const struct weft_quick *q, struct weft_diag *diag);
 
 /*
  * Appends what `wg-quick strip` prints: the lines that are not wg-quick's, without the white space
