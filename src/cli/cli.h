@@ -56,6 +56,7 @@ int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_save(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);

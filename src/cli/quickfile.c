@@ -102,10 +102,7 @@ static bool parse(const struct weft_cli *cli, struct weft_cli_quick *q)
 		weft_cli_fault(cli, &diag, &q->conf.wg.fault);
 	else if (rc)
 		weft_cli_failed(cli, q->path, rc);
-	else if (q->conf.save_config) /* better than to lose what was to be saved */
-		weft_cli_error(cli, "%s: SaveConfig is not known here: it can only be false",
-			       q->path);
-	return !rc && !q->conf.save_config;
+	return !rc;
 }
 
 bool weft_cli_check_claims(const struct weft_cli_quick *q)

@@ -106,6 +106,23 @@ WEFT_MUST_CHECK int weft_quick_check_claims(const struct weft_quick *q, struct w
 WEFT_MUST_CHECK int weft_quick_strip(const char *text, size_t len, struct weft_text *out,
 				     struct weft_fault *ret_fault, struct weft_diag *diag);
 
+/* An interface as it is, for weft_quick_write. Borrowed. */
+struct weft_quick_now {
+	const struct weft_conf_device *dev;
+	const struct weft_prefix *addresses;
+	size_t n_addresses;
+	uint32_t mtu;
+	const struct weft_quick_texts *dns_servers, *dns_search;
+};
+
+/*
+ * Appends the file that `wg-quick save` makes of an interface, whose file so far is `q`. It has the
+ * keys in it. Names of peers and of endpoints, several endpoints of a peer and weft's own keys are
+ * kept, other comments are not. 0 or -ENOMEM. Any thread.
+ */
+WEFT_MUST_CHECK int weft_quick_write(struct weft_text *out, const struct weft_quick *q,
+				     const struct weft_quick_now *now);
+
 /* True if wg-quick takes it for an interface's name: 1 to 15 of [a-zA-Z0-9_=+.-]. Any thread. */
 bool weft_quick_is_name(const char *text, size_t len);
 

@@ -29,6 +29,9 @@ WEFT_MUST_CHECK int weft_host_take_lock(struct weft_host_job *job, const char *w
 WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
 				    const struct weft_quick_texts *hooks);
 
+/* weft_host_save for whoever has the lock. */
+WEFT_MUST_CHECK int weft_host_save_locked(struct weft_host_job *job);
+
 /* down without hooks. `mark`: of the device. 0 or the first negative code. */
 int weft_host_take_down(struct weft_host_job *job, uint32_t mark);
 
