@@ -58,6 +58,7 @@ int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_save(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_tune(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);

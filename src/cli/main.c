@@ -34,6 +34,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false, "CONFIG"},
+	{"tune", "Shows how what carries a tunnel stands towards the processors, and betters it",
+	 weft_cli_tune, WEFT_CLI_WEFT, true, "--json --apply --revert INTERFACE"},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
 	 WEFT_CLI_WG, false, ""},
 	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "conf/ini_read.h"
+#include "util/cpus.h"
 
 #define MTU_MIN 68 /* RFC 791 */
 #define MTU_MAX 65535
@@ -337,13 +338,10 @@ static int read_cpus(struct reader *r)
 {
 	const struct line *l = &r->line;
 	struct weft_quick *q = r->ret;
-	bool ok = l->len < sizeof(q->cpus);
+	struct weft_cpus set;
 
-	for (size_t i = 0; i < l->len && ok; i++)
-		ok = (l->value[i] >= '0' && l->value[i] <= '9') || l->value[i] == ',' ||
-		     l->value[i] == '-';
-	if (!ok)
-		return bad(r, "a list of processors as in 0-3,5", l->value, l->len);
+	if (l->len && (l->len >= sizeof(q->cpus) || weft_cpus_parse(l->value, l->len, &set)))
+		return bad(r, WEFT_CPUS_EXPECTED, l->value, l->len);
 	memset(q->cpus, 0, sizeof(q->cpus));
 	if (l->len)
 		memcpy(q->cpus, l->value, l->len);

@@ -22,6 +22,26 @@
 #include "daemon/notify.h"
 #include "linux/privilege.h"
 
+/* --cpus: before the process has a child or threads. False: said. */
+static bool take_cpus(const struct weftd_options *opt)
+{
+	char asked[WEFT_CPUS_LIST_LEN], have[WEFT_CPUS_LIST_LEN];
+	struct weft_cpus there, missing;
+	int rc;
+
+	if (!weft_cpus_count(&opt->cpus))
+		return true;
+	rc = weftd_cpus_take(&opt->cpus, &there);
+	if (rc == -ENXIO) {
+		missing = weft_cpus_without(&opt->cpus, &there);
+		fprintf(stderr, "weftd: --cpus: %s not to be had, there are %s\n",
+			weft_cpus_format(&missing, asked), weft_cpus_format(&there, have));
+	} else if (rc) {
+		fprintf(stderr, "weftd: --cpus: %s\n", weft_strerror(rc));
+	}
+	return rc == 0;
+}
+
 /* What failed, for the person at the terminal: says it, and returns `rc`. */
 static int complain(const struct weftd *d, const char *what, int rc)
 {
@@ -198,8 +218,8 @@ static int start(struct weftd *d)
 {
 	int rc;
 
-	d->n_tx = weftd_threads_tx(d->opt.threads);
-	d->n_rx = d->opt.threads - d->n_tx;
+	d->n_tx = weftd_threads_tx(d->opt.workers);
+	d->n_rx = d->opt.workers - d->n_tx;
 	d->link_up = false;
 	d->socket_retry_ns = d->check_sources_ns = WEFT_NEVER;
 	rc = make_fds(d);
@@ -374,6 +394,8 @@ int main(int argc, char **argv)
 		fputs(d.opt.help ? weftd_help() : "weftd " WEFT_VERSION "\n", stdout);
 		return fflush(stdout) ? 1 : 0;
 	}
+	if (!take_cpus(&d.opt))
+		return 1;
 	if (!d.opt.foreground) {
 		rc = into_background(&ready_fd);
 		if (rc) {

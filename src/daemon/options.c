@@ -11,42 +11,44 @@
 #include "daemon/threads.h"
 
 enum {
-	OPT_CRYPTO = 256,
+	OPT_CPUS = 256,
+	OPT_CRYPTO,
 	OPT_LOG_FORMAT,
 	OPT_NO_TUN_OFFLOAD,
 	OPT_NO_UDP_OFFLOAD,
 	OPT_PACKET_MEMORY,
 	OPT_RELAY,
-	OPT_THREADS,
-	OPT_VERSION
+	OPT_VERSION,
+	OPT_WORKERS
 };
 
 static const struct option long_options[] = {
 	{"foreground", no_argument, NULL, 'f'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
+	{"cpus", required_argument, NULL, OPT_CPUS},
 	{"crypto", required_argument, NULL, OPT_CRYPTO},
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"no-tun-offload", no_argument, NULL, OPT_NO_TUN_OFFLOAD},
 	{"no-udp-offload", no_argument, NULL, OPT_NO_UDP_OFFLOAD},
 	{"packet-memory", required_argument, NULL, OPT_PACKET_MEMORY},
 	{"relay", required_argument, NULL, OPT_RELAY},
-	{"threads", required_argument, NULL, OPT_THREADS},
+	{"workers", required_argument, NULL, OPT_WORKERS},
 	{NULL, 0, NULL, 0},
 };
 
 const char *weftd_help(void)
 {
-	return "usage: weftd [-f|--foreground] [--crypto LIBRARY] [--log-format text|json] "
-	       "[--no-tun-offload]\n"
-	       "             [--no-udp-offload] [--packet-memory MIB] [--relay fast|off] "
-	       "[--threads N] IFNAME\n"
+	return "usage: weftd [-f|--foreground] [--cpus LIST] [--crypto LIBRARY]\n"
+	       "             [--log-format text|json] [--no-tun-offload] [--no-udp-offload]\n"
+	       "             [--packet-memory MIB] [--relay fast|off] [--workers N] IFNAME\n"
 	       "\n"
 	       "Makes the WireGuard interface IFNAME and serves it until it is deleted, its "
 	       "control\n"
 	       "socket is removed, or SIGTERM or SIGINT arrives. Configure it with weft or wg.\n"
 	       "\n"
 	       "  -f, --foreground        stay in the foreground\n"
+	       "      --cpus LIST         run on these processors alone, as in 0-3,5\n"
 	       "      --crypto LIBRARY    auto (the default), avx512, ipsec-mb or openssl: "
 	       "what encrypts\n"
 	       "      --log-format FORM   text (key=value, the default) or json, one line an "
@@ -60,7 +62,7 @@ const char *weftd_help(void)
 	       "(off\n"
 	       "                          is the default), unless the configuration says "
 	       "otherwise\n"
-	       "      --threads N         threads that move data, 2 to 16; as many as there are\n"
+	       "      --workers N         threads that move data, 2 to 16; as many as there are\n"
 	       "                          processors to run on if not given\n"
 	       "  -h, --help              this text\n"
 	       "      --version           the version\n"
@@ -155,7 +157,7 @@ static int take_crypto(struct weftd_options *opt, const char *name, struct weft_
 	return -EINVAL;
 }
 
-static int parse_threads(const char *text, unsigned *ret_threads, struct weft_diag *diag)
+static int parse_workers(const char *text, unsigned *ret_workers, struct weft_diag *diag)
 {
 	char *end;
 	long v;
@@ -163,12 +165,20 @@ static int parse_threads(const char *text, unsigned *ret_threads, struct weft_di
 	errno = 0;
 	v = strtol(text, &end, 10);
 	if (errno || end == text || *end || v < WEFTD_MIN_THREADS || v > WEFTD_MAX_THREADS) {
-		weft_diag_set(diag, 0, 0, "--threads takes a number from %d to %d, not '%s'",
+		weft_diag_set(diag, 0, 0, "--workers takes a number from %d to %d, not '%s'",
 			      WEFTD_MIN_THREADS, WEFTD_MAX_THREADS, text);
 		return -EINVAL;
 	}
-	*ret_threads = (unsigned)v;
+	*ret_workers = (unsigned)v;
 	return 0;
+}
+
+static int parse_cpus(const char *text, struct weft_cpus *ret_cpus, struct weft_diag *diag)
+{
+	if (!weft_cpus_parse(text, strlen(text), ret_cpus))
+		return 0;
+	weft_diag_set(diag, 0, 0, "--cpus takes %s, not '%s'", WEFT_CPUS_EXPECTED, text);
+	return -EINVAL;
 }
 
 static int parse_packet_memory(const char *text, size_t *ret_bytes, struct weft_diag *diag)
@@ -210,8 +220,10 @@ static int take_option(struct weftd_options *opt, int c, char **argv, struct wef
 		return 0;
 	case OPT_CRYPTO:
 		return take_crypto(opt, optarg, diag);
-	case OPT_THREADS:
-		return parse_threads(optarg, &opt->threads, diag);
+	case OPT_CPUS:
+		return parse_cpus(optarg, &opt->cpus, diag);
+	case OPT_WORKERS:
+		return parse_workers(optarg, &opt->workers, diag);
 	case OPT_LOG_FORMAT:
 		if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0) {
 			weft_diag_set(diag, 0, 0, "--log-format takes text or json, not '%s'",
@@ -240,7 +252,6 @@ int weftd_options_parse(struct weftd_options *ret_opt, int argc, char **argv,
 		.packet_memory = WEFTD_PACKET_MEMORY,
 		.tun_offload = true,
 		.udp_offload = true,
-		.threads = weftd_threads_default(weftd_cpus()),
 		.tun_fd = -1,
 		.uapi_fd = -1,
 		.log_level = WEFTD_LOG_ERROR,
@@ -274,6 +285,10 @@ int weftd_options_parse(struct weftd_options *ret_opt, int argc, char **argv,
 		return -EINVAL;
 	}
 	memcpy(opt.ifname, argv[optind], strlen(argv[optind]) + 1);
+	if (!opt.workers && weft_cpus_count(&opt.cpus))
+		opt.workers = weftd_threads_default(weft_cpus_count(&opt.cpus));
+	else if (!opt.workers)
+		opt.workers = weftd_threads_default(weftd_cpus());
 	rc = parse_environment(&opt, diag);
 	if (rc)
 		return rc;

@@ -9,6 +9,7 @@
 
 #include "crypto/crypto.h"
 #include "daemon/log.h"
+#include "util/cpus.h"
 #include "util/diag.h"
 #include "util/error.h"
 
@@ -23,7 +24,8 @@ struct weftd_options {
 	bool tun_offload, udp_offload;
 	enum weft_aead_choice crypto;
 	bool relay; /* packets from peer to peer go past the host, unless configured otherwise */
-	unsigned threads; /* that move data: WEFTD_MIN_THREADS to WEFTD_MAX_THREADS */
+	unsigned workers;      /* threads that move data: WEFTD_MIN_THREADS to WEFTD_MAX_THREADS */
+	struct weft_cpus cpus; /* to run on; none: wherever it was started */
 	enum weftd_log_level log_level;
 	const char *unknown_log_level; /* what LOG_LEVEL says, if that is no level; else NULL */
 	bool keep_stderr; /* LOG_LEVEL was given: a daemon in the background keeps logging */

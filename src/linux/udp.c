@@ -15,8 +15,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* Holds about 4,800 datagrams of a full train's size; a burst of 64 KiB trains needs that much. */
-#define SOCKET_BUFFER_BYTES (7 << 20)
 /* How often a port that IPv4 got is tried for IPv6, before "in use" is believed. */
 #define PORT_TRIES 100
 
@@ -39,8 +37,8 @@ static bool kernel_has_sound_gro(void)
 static void grow_buffer(int fd, int name_force, int name)
 {
 	/* Past net.core.rmem_max with CAP_NET_ADMIN, else as far as it goes. */
-	if (set_int(fd, SOL_SOCKET, name_force, SOCKET_BUFFER_BYTES) < 0)
-		(void)set_int(fd, SOL_SOCKET, name, SOCKET_BUFFER_BYTES);
+	if (set_int(fd, SOL_SOCKET, name_force, WEFT_UDP_SOCKET_BYTES) < 0)
+		(void)set_int(fd, SOL_SOCKET, name, WEFT_UDP_SOCKET_BYTES);
 }
 
 /*

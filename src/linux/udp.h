@@ -19,6 +19,9 @@
 #define WEFT_UDP_MAX_DATAGRAM 65535
 #define WEFT_UDP_BATCH        16    /* trains per receive call, at most */
 #define WEFT_UDP_RX_BYTES     65536 /* of a buffer to receive into */
+/* Asked of the kernel for each socket and direction: about 4,800 datagrams of a full train's size,
+ * which a burst of 64 KiB trains needs. */
+#define WEFT_UDP_SOCKET_BYTES (7 << 20)
 
 struct weft_udp {
 	int fd4, fd6;  /* -1: that family is missing or closed */

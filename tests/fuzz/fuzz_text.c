@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keys, addresses, prefixes and endpoints as text: whatever parses must be written and read back
- * to the same value.
+ * Keys, addresses, prefixes, endpoints and sets of processors as text: whatever parses must be
+ * written and read back to the same value.
  */
 #include <string.h>
 
 #include "fuzz.h"
+#include "util/cpus.h"
 #include "util/diag.h"
 #include "util/encoding.h"
 #include "util/inet.h"
@@ -54,6 +55,23 @@ static void addresses(const char *text, size_t len)
 	}
 }
 
+static void processors(const char *text, size_t len)
+{
+	char out[WEFT_CPUS_LIST_LEN], mask[WEFT_CPUS_MASK_LEN];
+	struct weft_cpus set, back;
+
+	if (!weft_cpus_parse(text, len, &set)) {
+		weft_cpus_format(&set, out);
+		FUZZ_CHECK(!weft_cpus_parse(out, strlen(out), &back));
+		FUZZ_CHECK(weft_cpus_equal(&set, &back) && weft_cpus_count(&set));
+	}
+	if (!weft_cpus_parse_mask(text, len, &set)) {
+		weft_cpus_format_mask(&set, mask);
+		FUZZ_CHECK(!weft_cpus_parse_mask(mask, strlen(mask), &back));
+		FUZZ_CHECK(weft_cpus_equal(&set, &back));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const known[] = {"PrivateKey", "AllowedIPs", "Endpoint", NULL};
@@ -61,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	keys(text, size);
 	addresses(text, size);
+	processors(text, size);
 	(void)weft_diag_nearest(text, size, known);
 	return 0;
 }

@@ -28,6 +28,6 @@ def test_soak(tmp_path):
 def test_memory_too_small(net):
     """More threads than the packet memory is enough for: refused, and said why."""
     host = net.host()
-    done = host.run(wg.PROGRAMS["weftd"](), "-f", "--threads", "16", "--packet-memory", "16",
+    done = host.run(wg.PROGRAMS["weftd"](), "-f", "--workers", "16", "--packet-memory", "16",
                     "wg0", check=False)
     assert done.returncode == 1 and "--packet-memory" in done.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# More threads than the machine has processors: bulk, order within a flow, flows over queues, keys,
+# Threads: where they run, and more of them than the machine has processors: bulk, order within a flow, flows over queues, keys,
 # going down and ending while busy.
 import os
 import re
@@ -22,7 +22,7 @@ UDP_SEGMENT, SOL_UDP = 103, 17
 
 
 def threads(n):
-    return ("--threads", str(n))
+    return ("--workers", str(n))
 
 
 def names(daemon):
@@ -57,9 +57,42 @@ def test_as_many_as_processors(net):
 
 @pytest.mark.parametrize("value", ["0", "1", "17", "-2", "4x", "", "two"])
 def test_refused(net, value):
-    done = net.host().run(wg.PROGRAMS[DUT](), "--threads", value, "wg0", check=False)
+    done = net.host().run(wg.PROGRAMS[DUT](), "--workers", value, "wg0", check=False)
     assert done.returncode == 1
-    assert "--threads takes a number from 2 to 16" in done.stderr
+    assert "--workers takes a number from 2 to 16" in done.stderr
+
+
+@pytest.mark.parametrize("which", ["first", "last", "all"])
+def test_cpus(net, which):
+    """All threads run on the processors of the list alone, and are as many as those want; wherever
+    it was started."""
+    h = net.host()
+    cpus = sorted(os.sched_getaffinity(0))
+    chosen = {"first": cpus[:1], "last": cpus[-1:], "all": cpus}[which]
+    text = ",".join(map(str, chosen))
+    with open(net.file("log"), "w") as out:
+        p = h.popen("taskset", "-c", str(cpus[0]), wg.PROGRAMS[DUT](), "-f", "--cpus", text, "wg0",
+                    stdout=out, stderr=out)
+    wait.until(lambda: wg.pid_of_socket(h, "wg0"), "it listens")
+    for tid in os.listdir(f"/proc/{p.pid}/task"):
+        assert sorted(os.sched_getaffinity(int(tid))) == chosen
+    workers = [s for s in proc.thread_status(p.pid) if re.match("weftd-[rt]x", s["Name"])]
+    assert len(workers) == min(16, max(2, (len(chosen) + 1) // 2 * 2))
+    p.send_signal(signal.SIGTERM)
+    assert p.wait(60) == 0
+
+
+@pytest.mark.parametrize("value, said", [
+    ("", "--cpus takes a list of processors as in 0-3,5, not ''"),
+    ("3-1", "--cpus takes a list of processors as in 0-3,5, not '3-1'"),
+    ("0-3:2", "not '0-3:2'"), ("1024", "not '1024'"),
+    ("0,1023", "--cpus: 1023 not to be had, there are "),
+])
+def test_cpus_refused(net, value, said):
+    h = net.host()
+    done = h.run(wg.PROGRAMS[DUT](), "--cpus", value, "wg0", check=False)
+    assert done.returncode == 1 and said in done.stderr
+    assert h.run("ip", "link", "show", "wg0", check=False).returncode != 0
 
 
 @pytest.mark.parametrize("n", [3, 4, 8])

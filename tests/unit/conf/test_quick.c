@@ -57,6 +57,7 @@ static const struct bad_case bad_cases[] = {
 	{IF "Workers = 1\n", 2, 11, "a number from 2 to 16", ""},
 	{IF "Workers = 17\n", 2, 11, "a number from 2 to 16", ""},
 	{IF "Cpus = 0-3;5\n", 2, 8, "a list of processors", ""},
+	{IF "Cpus = 3-0\n", 2, 8, "a list of processors", ""},
 	{IF "KillSwitch = true\n", 2, 14, "\"on\" or \"off\"", ""},
 	{IF "Exclude = 10.0.0.0/8, office\n", 2, 23, "an IPv4 or IPv6 address", ""},
 	{PEER "Exclude = 10.0.0.0/8\n", 3, 1, "no key", "Exclude belongs to [Interface]"},

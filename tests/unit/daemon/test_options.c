@@ -51,7 +51,7 @@ static void defaults(void **state)
 	assert_string_equal(opt.ifname, "wg0");
 	assert_false(opt.foreground || opt.help || opt.version || opt.log_json || opt.keep_stderr);
 	assert_true(opt.tun_offload && opt.udp_offload);
-	assert_int_equal(opt.threads, weftd_threads_default(weftd_cpus()));
+	assert_int_equal(opt.workers, weftd_threads_default(weftd_cpus()));
 	assert_int_equal(opt.tun_fd, -1);
 	assert_int_equal(opt.uapi_fd, -1);
 	assert_int_equal(opt.log_level, WEFTD_LOG_ERROR);
@@ -92,10 +92,16 @@ static void arguments(void **state)
 	assert_int_equal(opt.packet_memory, 16 << 20);
 	assert_int_equal(parse("--packet-memory=1024", "wg0", NULL), 0);
 	assert_int_equal(opt.packet_memory, 1024 << 20);
-	assert_int_equal(parse("--threads", "2", "wg0"), 0);
-	assert_int_equal(opt.threads, 2);
-	assert_int_equal(parse("--threads=16", "wg0", NULL), 0);
-	assert_int_equal(opt.threads, 16);
+	assert_int_equal(parse("--workers", "2", "wg0"), 0);
+	assert_int_equal(opt.workers, 2);
+	assert_int_equal(parse("--workers=16", "wg0", NULL), 0);
+	assert_int_equal(opt.workers, 16);
+	assert_int_equal(weft_cpus_count(&opt.cpus), 0);
+	assert_int_equal(parse("--cpus", "1,4-7", "wg0"), 0);
+	assert_int_equal(weft_cpus_count(&opt.cpus), 5);
+	assert_int_equal(opt.workers, 6); /* follows the list */
+	assert_int_equal(parse("--cpus=0-7", "--workers=3", "wg0"), 0);
+	assert_int_equal(opt.workers, 3);
 	assert_int_equal(parse("--log-format=text", "wg0", NULL), 0);
 	assert_false(opt.log_json);
 	assert_int_equal(parse("--no-tun-offload", "wg0", NULL), 0);
@@ -120,11 +126,16 @@ static void refused(void **state)
 		{"--packet-memory", "1025", "wg0"},
 		{"--packet-memory", "32M", "wg0"},
 		{"--packet-memory", "", "wg0"},
-		{"--threads", "1", "wg0"},
-		{"--threads", "17", "wg0"},
-		{"--threads", "4 ", "wg0"},
-		{"--threads", "", "wg0"},
-		{"--threads"},
+		{"--workers", "1", "wg0"},
+		{"--workers", "17", "wg0"},
+		{"--workers", "4 ", "wg0"},
+		{"--workers", "", "wg0"},
+		{"--workers"},
+		{"--cpus", "", "wg0"},
+		{"--cpus", "0-", "wg0"},
+		{"--cpus", "all", "wg0"},
+		{"--cpus", "1024", "wg0"},
+		{"--cpus"},
 		{"-x", "wg0"},
 		{"a/b"},
 		{".."},

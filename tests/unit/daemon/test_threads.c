@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How many threads, for how many processors: the table of docs/weftd.md. */
+#include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,11 +49,38 @@ static void affinity_counts(void **state)
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
+/* All or nothing: a processor that cannot be had leaves the process where it was. */
+static void cpus_taken(void **state)
+{
+	cpu_set_t before, now;
+	struct weft_cpus want = {{0}}, there = {{0}};
+	unsigned first;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	for (first = 0; !CPU_ISSET(first, &before);)
+		first++;
+	weft_cpus_add(&want, first);
+	assert_int_equal(weftd_cpus_take(&want, &there), 0);
+	assert_int_equal(weft_cpus_count(&there), 0);
+	assert_int_equal(sched_getaffinity(0, sizeof(now), &now), 0);
+	assert_true(CPU_COUNT(&now) == 1 && CPU_ISSET(first, &now));
+
+	weft_cpus_add(&want, WEFT_CPUS_MAX - 1);
+	assert_int_equal(weftd_cpus_take(&want, &there), -ENXIO);
+	assert_true(weft_cpus_has(&there, first) && !weft_cpus_has(&there, WEFT_CPUS_MAX - 1));
+	assert_true(weft_cpus_count(&there) >= (unsigned)CPU_COUNT(&before));
+	assert_int_equal(sched_getaffinity(0, sizeof(now), &now), 0);
+	assert_true(CPU_COUNT(&now) == 1 && CPU_ISSET(first, &now));
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table),
 		cmocka_unit_test(affinity_counts),
+		cmocka_unit_test(cpus_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
