@@ -8,7 +8,8 @@
 
 #include "host/internal.h"
 
-static void tell(void (*hear)(void *, const char *), void *ctx, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 3, 0)))
+tell(void (*hear)(void *, const char *), void *ctx, const char *fmt, va_list ap)
 {
 	char *line = NULL;
 

@@ -411,7 +411,7 @@ state() {
 	ip route show dev wk | sort; ip -6 route show dev wk | sort
 	ip link show wk | grep -o 'mtu [0-9]*'
 }
-file() { mkdir -p /run /etc/wireguard; cp /tmp/$1 /etc/wireguard/wk.conf; }
+file() { mkdir -p /run /etc/wireguard; chmod 700 /etc/wireguard; cp /tmp/$1 /etc/wireguard/wk.conf; }
 """
 
 
@@ -422,7 +422,6 @@ def test_up_reload_save_down(kernel):
     kernel.file("clash", OLD.replace("10.2.0.0/16", "10.9.0.0/16"))
     kernel.file("userspace", OLD.replace("Address", "Backend = userspace\nAddress"))
     kernel.run(STATE + """
-        chmod 700 /etc/wireguard 2>/dev/null
         file old; weft up -v wk >/tmp/said 2>&1 || say "up: $(cat /tmp/said)"
         grep -q '^.#. ip link add wk type wireguard' /tmp/said || say "said: $(cat /tmp/said)"
         [ -z "$(weft show interfaces --backend userspace)" ] || say a daemon
