@@ -4,7 +4,7 @@
 BUILD := build/release
 
 .PHONY: help deps deps-check build demo demo-clean check soak bench bench-quick bench-doc bench-tools \
-	fuzz install clean format
+	fuzz install uninstall deb clean format
 
 help:
 	@printf '%s\n' \
@@ -12,7 +12,9 @@ help:
 	'make demo KEEP=1  the same, and leave it standing; make demo-clean takes it away' \
 	'make check        install what is missing, build, run every test (root)' \
 	'make build        build weftd and weft into $(BUILD)' \
-	'make install      install them (PREFIX=/usr/local, DESTDIR=)' \
+	'make install      install them, manual pages, units and completions (PREFIX=/usr/local, DESTDIR=)' \
+	'make uninstall    take away what make install has put there' \
+	'make deb          build and check a Debian package: build/deb/weft_VERSION_ARCH.deb' \
 	'make bench        weftd against wireguard-go and the bare wire, in turn: 15 minutes (root)' \
 	'make bench-quick  the same in two minutes, compared with the committed ratios (root)' \
 	'make bench-doc    put the figures of the last bench into docs/performance.md' \
@@ -70,6 +72,13 @@ install: build
 	@meson configure $(BUILD) --prefix=$(or $(PREFIX),/usr/local) >/dev/null
 	@ninja -C $(BUILD) --quiet >/dev/null
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(DESTDIR))
+
+uninstall:
+	@ninja -C $(BUILD) --quiet uninstall >/dev/null
+
+deb:
+	@scripts/deps.sh deb
+	@scripts/deb.sh
 
 format:
 	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs clang-format -i

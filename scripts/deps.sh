@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that are missing: `deps.sh demo` for building and the demo,
-# `deps.sh check` for those and everything that the tests use. Does nothing, and asks nothing of
+# `deps.sh check` for those and everything that the tests use, `deps.sh deb` for the package. Does nothing, and asks nothing of
 # the network, when all are there.
 set -eu
 
 build=(gcc libc6-dev make meson ninja-build pkgconf libssl-dev libsodium-dev libmnl-dev
-       libcap-ng-dev libjansson-dev libnftables-dev)
+       libcap-ng-dev libjansson-dev libnftables-dev libc-ares-dev)
 # the faster ChaCha20-Poly1305; there is none for other processors
 [ "$(dpkg --print-architecture)" != amd64 ] || build+=(libipsec-mb-dev)
 demo=(iproute2 iputils-ping nftables iperf3 util-linux procps)
@@ -14,13 +14,16 @@ check=(git clang clang-tidy clang-format libclang-rt-14-dev llvm cppcheck shellc
        libcmocka-dev valgrind python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
        python3-cryptography
        wireguard-tools wireguard-go tshark tcpdump conntrack ethtool openresolv
+       dnsmasq-base
        qemu-system-x86 busybox-static cpio kmod wget xz-utils zstd systemd
        bash-completion zsh fish)
+deb=(git dpkg-dev debhelper fakeroot lintian)
 
 case "${1:-}" in
 demo) want=("${build[@]}" "${demo[@]}") ;;
-check) want=("${build[@]}" "${demo[@]}" "${check[@]}") ;;
-*) echo "usage: ${0##*/} demo|check" >&2; exit 2 ;;
+check) want=("${build[@]}" "${demo[@]}" "${deb[@]}" "${check[@]}") ;;
+deb) want=("${build[@]}" "${deb[@]}") ;;
+*) echo "usage: ${0##*/} demo|check|deb" >&2; exit 2 ;;
 esac
 
 missing=()

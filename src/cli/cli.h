@@ -55,14 +55,20 @@ int weft_cli_addconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_killswitch(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_save(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_run(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_status(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_doctor(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_tune(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_completion(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_import(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_help(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_version(const struct weft_cli *cli, int argc, char **argv);
 
@@ -117,14 +123,17 @@ bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
 			  struct weft_ini_result *ret);
 
 enum weft_cli_quick_option {
-	WEFT_CLI_VERBOSE = 1 << 0, /* -v: each change is printed before it is made */
-	WEFT_CLI_DRY_RUN = 1 << 1, /* --dry-run: changes are printed alone */
-	WEFT_CLI_JSON = 1 << 2,    /* --json */
+	WEFT_CLI_VERBOSE = 1 << 0,          /* -v: each change is printed before it is made */
+	WEFT_CLI_DRY_RUN = 1 << 1,          /* --dry-run: changes are printed alone */
+	WEFT_CLI_JSON = 1 << 2,             /* --json */
+	WEFT_CLI_KEEP_KILL_SWITCH = 1 << 3, /* --keep-kill-switch */
+	WEFT_CLI_EXCLUDE = 1 << 4,          /* --exclude, with a list after it */
 };
 
 /* A file for wg-quick(8), and what is done with it. */
 struct weft_cli_quick {
 	const struct weft_cli *cli;
+	const char *exclude;            /* --exclude; NULL: none */
 	unsigned options;               /* enum weft_cli_quick_option */
 	char path[PATH_MAX];            /* where it really is */
 	char name[WEFT_QUICK_NAME_LEN]; /* of the interface */
@@ -139,6 +148,30 @@ void weft_cli_quick_clear(struct weft_cli_quick *q);
  * starts zeroed and is to be cleared by the caller either way.
  */
 bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret);
+
+#define WEFT_CLI_QUICK_DIR "/etc/wireguard"
+
+/* An interface that is looked at, and its file, if there is one. */
+struct weft_cli_target {
+	char name[WEFT_QUICK_NAME_LEN];
+	bool has_file;    /* quick.conf is what it says */
+	char fault[1280]; /* what is wrong with the file; "" if nothing */
+	struct weft_cli_quick quick;
+};
+
+/*
+ * `what` is an interface, with or without a file in WEFT_CLI_QUICK_DIR, or a file's path. False:
+ * what is wrong was printed. `ret` starts zeroed and is to be cleared by the caller either way.
+ */
+bool weft_cli_find_target(const struct weft_cli *cli, const char *what,
+			  struct weft_cli_target *ret);
+void weft_cli_target_clear(struct weft_cli_target *t);
+
+/*
+ * The interface's name that a file's name or path has in it; it need not be there. False: it has
+ * none.
+ */
+bool weft_cli_quick_name(const char *what, char ret_name[WEFT_QUICK_NAME_LEN]);
 
 /*
  * For up, down and their like: the arguments, with those options that `known` has, the file and
@@ -168,6 +201,22 @@ int weft_cli_job_end(const struct weft_host_job *job, int rc);
  */
 bool weft_cli_resolve(const struct weft_cli *cli, const char *source,
 		      const struct weft_conf_names *names, struct weft_conf_device *dev);
+
+/* `up`, for a file that has been read. Returns main's exit code. */
+int weft_cli_up_quick(struct weft_cli_quick *q);
+/* `reload`, the same. */
+int weft_cli_reload_quick(struct weft_cli_quick *q);
+
+/* How often a name is tried again (WG_ENDPOINT_RESOLUTION_RETRIES). False: that was printed. */
+bool weft_cli_get_retries(const struct weft_cli *cli, unsigned long *ret);
+
+/*
+ * The endpoints that the interface is to have, of all that the file has (endpoints.c). `now`: what
+ * it is, if it is there; else NULL. False: what is wrong was printed, of a loop too.
+ */
+bool weft_cli_resolve_endpoints(struct weft_cli_quick *q, const struct weft_conf_device *now);
+/* Before anything is there: refuses a numeric endpoint that would be routed into the tunnel. */
+bool weft_cli_check_endpoints(struct weft_cli_quick *q);
 
 /* weft_conf_host_bits: wg's warning. */
 void weft_cli_warn_host_bits(void *ctx, unsigned line, const char *text, size_t len);

@@ -8,7 +8,8 @@ int weft_cli_down(const struct weft_cli *cli, int argc, char **argv)
 	struct weft_host_job job;
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE, &q, &rc)) {
+	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE | WEFT_CLI_KEEP_KILL_SWITCH, &q,
+				&rc)) {
 		weft_cli_job(&q, &job);
 		rc = weft_cli_job_end(&job, weft_host_down(&job));
 	}

@@ -25,15 +25,26 @@ const struct weft_cli_command weft_cli_commands[] = {
 	{"syncconf", "Synchronizes a configuration file to a WireGuard interface",
 	 weft_cli_syncconf, WEFT_CLI_WG, true, "INTERFACE FILE"},
 	{"up", "Brings up an interface as its file for wg-quick says", weft_cli_up,
-	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
+	 WEFT_CLI_WG_QUICK, true, "-v --exclude= CONFIG"},
 	{"down", "Takes an interface down, and all that up has done for it", weft_cli_down,
-	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
+	 WEFT_CLI_WG_QUICK, true, "-v --keep-kill-switch CONFIG"},
 	{"reload", "Makes a running interface what its file says by now", weft_cli_reload,
-	 WEFT_CLI_WEFT, true, "-v --dry-run --json CONFIG"},
+	 WEFT_CLI_WEFT, true, "-v --dry-run --json --exclude= CONFIG"},
+	{"killswitch", "Keeps traffic from leaving outside an interface's tunnel, or lets it",
+	 weft_cli_killswitch, WEFT_CLI_WEFT, true, "--json on|off|show CONFIG"},
 	{"save", "Writes a running interface into its file for wg-quick", weft_cli_save,
 	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false, "CONFIG"},
+	{"run", "Brings up an interface and stays until it is to go, for a service manager",
+	 weft_cli_run, WEFT_CLI_WEFT, false, "-v --keep-kill-switch CONFIG"},
+	{"keep",
+	 "Keeps the names behind the endpoints of an interface fresh, as long as it is there",
+	 weft_cli_keep, WEFT_CLI_WEFT, false, "INTERFACE"},
+	{"status", "Shows how interfaces and their peers are, for people", weft_cli_status,
+	 WEFT_CLI_WEFT, true, "--json --check --watch CONFIG|INTERFACE ..."},
+	{"doctor", "Finds out why an interface does not work, and what to do", weft_cli_doctor,
+	 WEFT_CLI_WEFT, true, "--json CONFIG|INTERFACE"},
 	{"tune", "Shows how what carries a tunnel stands towards the processors, and betters it",
 	 weft_cli_tune, WEFT_CLI_WEFT, true, "--json --apply --revert INTERFACE"},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
@@ -44,6 +55,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 weft_cli_pubkey, WEFT_CLI_WG, false, ""},
 	{"completion", "Prints what a shell needs to complete weft's words", weft_cli_completion,
 	 WEFT_CLI_WEFT, false, "bash|zsh|fish"},
+	{"import", "Makes interface files of wg-quick's and systemd-networkd's", weft_cli_import,
+	 WEFT_CLI_WEFT, false, "--from=wg-quick,networkd -o=DIR --force FILE ..."},
 	{"help", "Shows this list", weft_cli_help, WEFT_CLI_WEFT, false, ""},
 	{"version", "Shows the version", weft_cli_version, WEFT_CLI_WEFT, false, ""},
 	{NULL, NULL, NULL, WEFT_CLI_WEFT, false, NULL},
@@ -53,8 +66,11 @@ static const struct weft_cli_command *find(const struct weft_cli *cli, const cha
 {
 	for (const struct weft_cli_command *c = weft_cli_commands; c->name; c++) {
 		bool quick = c->owner == WEFT_CLI_WG_QUICK;
+		/* wg has these two as well, though it does not list them */
+		bool wg = c->owner == WEFT_CLI_WG || c->run == weft_cli_help ||
+			  c->run == weft_cli_version;
 
-		if ((cli->as_wg && quick) || (cli->as_wg_quick && !quick))
+		if ((cli->as_wg && !wg) || (cli->as_wg_quick && !quick))
 			continue;
 		if (strcmp(c->name, name) == 0)
 			return c;

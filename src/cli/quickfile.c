@@ -10,7 +10,6 @@
 #include "cli/cli.h"
 #include "conf/quick.h"
 
-#define QUICK_DIR    "/etc/wireguard"
 #define QUICK_SUFFIX ".conf"
 
 /* True if the path ends in an interface's name and ".conf". */
@@ -22,6 +21,19 @@ static bool has_name(const char *path)
 
 	return len > suffix && strcmp(file + len - suffix, QUICK_SUFFIX) == 0 &&
 	       weft_quick_is_name(file, len - suffix);
+}
+
+bool weft_cli_quick_name(const char *what, char ret_name[WEFT_QUICK_NAME_LEN])
+{
+	const char *slash = strrchr(what, '/');
+	const char *file = slash ? slash + 1 : what;
+	bool is_name = weft_quick_is_name(what, strlen(what));
+
+	if (!is_name && !has_name(what))
+		return false;
+	snprintf(ret_name, WEFT_QUICK_NAME_LEN, "%.*s",
+		 (int)(strlen(file) - (is_name ? 0 : sizeof(QUICK_SUFFIX) - 1)), file);
+	return true;
 }
 
 /* Both the file and its folder let others in. */
@@ -59,12 +71,12 @@ void weft_cli_quick_clear(struct weft_cli_quick *q)
 
 bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret)
 {
-	char looked_up[sizeof(QUICK_DIR "/" QUICK_SUFFIX) + WEFT_QUICK_NAME_LEN];
-	const char *path = what, *file;
+	char looked_up[sizeof(WEFT_CLI_QUICK_DIR "/" QUICK_SUFFIX) + WEFT_QUICK_NAME_LEN];
+	const char *path = what;
 	int rc;
 
 	if (weft_quick_is_name(what, strlen(what))) {
-		snprintf(looked_up, sizeof(looked_up), QUICK_DIR "/%s" QUICK_SUFFIX, what);
+		snprintf(looked_up, sizeof(looked_up), WEFT_CLI_QUICK_DIR "/%s" QUICK_SUFFIX, what);
 		path = looked_up;
 	}
 	if (!realpath(path, ret->path)) {
@@ -73,15 +85,11 @@ bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct we
 		weft_cli_failed(cli, path, -errno);
 		return false;
 	}
-	if (!has_name(path)) {
+	if (!weft_cli_quick_name(path, ret->name)) {
 		weft_cli_error(cli,
 			       "The config file must be a valid interface name, followed by .conf");
 		return false;
 	}
-	file = strrchr(path, '/');
-	file = file ? file + 1 : path;
-	snprintf(ret->name, sizeof(ret->name), "%.*s",
-		 (int)(strlen(file) - (sizeof(QUICK_SUFFIX) - 1)), file);
 	if (is_world_accessible(ret->path))
 		fprintf(stderr, "Warning: `%s' is world accessible\n", ret->path);
 	rc = weft_cli_read_file(ret->path, WEFT_INI_MAX_BYTES, &ret->text);
@@ -124,6 +132,20 @@ bool weft_cli_check_claims(const struct weft_cli_quick *q)
 	return q->cli->as_wg_quick;
 }
 
+/* What the command line excludes beside the file. */
+static bool add_excludes(const struct weft_cli *cli, struct weft_cli_quick *q)
+{
+	struct weft_diag diag = {.source = "--exclude"};
+	char text[1280];
+	int rc = q->exclude ? weft_quick_add_excludes(&q->conf, q->exclude, &diag) : 0;
+
+	if (rc == WEFT_E_PARSE)
+		weft_cli_error(cli, "%s", weft_diag_format(&diag, text, sizeof(text)));
+	else if (rc)
+		weft_cli_failed(cli, "--exclude", rc);
+	return !rc;
+}
+
 static const struct {
 	const char *word;
 	unsigned option;
@@ -131,25 +153,40 @@ static const struct {
 	{"-v", WEFT_CLI_VERBOSE},
 	{"--dry-run", WEFT_CLI_DRY_RUN},
 	{"--json", WEFT_CLI_JSON},
+	{"--keep-kill-switch", WEFT_CLI_KEEP_KILL_SWITCH},
+	{"--exclude <prefix>,...", WEFT_CLI_EXCLUDE},
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
-/* Takes the options in front of the file's name. How many there were. */
-static int take_options(int argc, char **argv, unsigned known, unsigned *ret)
+/* The word of option `i`, up to its value if it takes one. */
+static bool is_option(const char *word, size_t i)
+{
+	size_t len = strcspn(options[i].word, " ");
+
+	return strncmp(word, options[i].word, len) == 0 &&
+	       (!word[len] || (options[i].option == WEFT_CLI_EXCLUDE && word[len] == '='));
+}
+
+/* Takes the options in front of the file's name. How many words there were. */
+static int take_options(int argc, char **argv, unsigned known, struct weft_cli_quick *ret)
 {
 	int n = 0;
 
 	while (n + 2 < argc) {
+		const char *word = argv[n + 1];
 		size_t i = 0;
 
-		while (i < N_OPTIONS &&
-		       (!(options[i].option & known) || strcmp(argv[n + 1], options[i].word) != 0))
+		while (i < N_OPTIONS && (!(options[i].option & known) || !is_option(word, i)))
 			i++;
 		if (i == N_OPTIONS)
 			break;
-		*ret |= options[i].option;
+		ret->options |= options[i].option;
 		n++;
+		if (options[i].option == WEFT_CLI_EXCLUDE) {
+			ret->exclude = strchr(word, '=');
+			ret->exclude = ret->exclude ? ret->exclude + 1 : argv[++n];
+		}
 	}
 	return n;
 }
@@ -165,7 +202,7 @@ bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsi
 	if (cli->as_wg_quick) {
 		ret->options = WEFT_CLI_VERBOSE;
 	} else {
-		n = take_options(argc, argv, known, &ret->options);
+		n = take_options(argc, argv, known, ret);
 		for (size_t i = 0; i < N_OPTIONS; i++)
 			if (options[i].option & known)
 				snprintf(usage + strlen(usage), sizeof(usage) - strlen(usage),
@@ -175,5 +212,6 @@ bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsi
 		if (weft_cli_usage(cli, argc, argv, 1 + n, 1 + n, usage, ret_exit))
 			return false;
 	}
-	return weft_cli_read_quick(cli, argv[1 + n], ret) && parse(cli, ret);
+	return weft_cli_read_quick(cli, argv[1 + n], ret) && parse(cli, ret) &&
+	       add_excludes(cli, ret);
 }

@@ -40,10 +40,14 @@ static void warn(void *ctx, const char *line)
 
 static int resolve(void *ctx, struct weft_quick *quick)
 {
-	const struct weft_cli_quick *q = ctx;
+	struct weft_cli_quick *q = ctx;
+	struct weft_conf_device dev = {0};
+	bool there = weft_control_get(q->cli->backend, q->name, &dev) == 0;
+	bool ok = weft_cli_resolve_endpoints(q, there ? &dev : NULL);
 
-	return weft_cli_resolve(q->cli, q->path, &quick->wg.names, &quick->wg.dev) ? 0
-										   : -EHOSTUNREACH;
+	(void)quick; /* q's */
+	weft_conf_device_clear(&dev);
+	return ok ? 0 : -EHOSTUNREACH;
 }
 
 void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret)
@@ -54,10 +58,12 @@ void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret)
 		.quick = &q->conf,
 		/* the command line wins over the file, where there is one */
 		.backend = q->cli->backend_given ? q->cli->backend : q->conf.backend,
+		.keep_kill_switch = (q->options & WEFT_CLI_KEEP_KILL_SWITCH) != 0,
 		.step = q->options & WEFT_CLI_VERBOSE ? step : NULL,
 		.warn = warn,
 		.stopped = is_stopped,
 		.resolve = resolve,
+		.keep = !q->cli->as_wg_quick,
 		.ctx = q,
 	};
 }

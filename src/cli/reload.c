@@ -25,20 +25,27 @@ static void print_plan(void *ctx, const struct weft_host_plan *plan)
 	fflush(stdout);
 }
 
+int weft_cli_reload_quick(struct weft_cli_quick *q)
+{
+	struct weft_host_job job;
+	int rc;
+
+	weft_cli_job(q, &job);
+	job.plan = print_plan;
+	weft_cli_catch_signals();
+	rc = weft_host_reload(&job, q->options & WEFT_CLI_DRY_RUN);
+	return weft_cli_job_end(&job, rc);
+}
+
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv)
 {
-	static const unsigned known = WEFT_CLI_VERBOSE | WEFT_CLI_DRY_RUN | WEFT_CLI_JSON;
+	static const unsigned known =
+		WEFT_CLI_VERBOSE | WEFT_CLI_DRY_RUN | WEFT_CLI_JSON | WEFT_CLI_EXCLUDE;
 	struct weft_cli_quick q = {0};
-	struct weft_host_job job;
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, known, &q, &rc) && weft_cli_check_claims(&q)) {
-		weft_cli_job(&q, &job);
-		job.plan = print_plan;
-		weft_cli_catch_signals();
-		rc = weft_host_reload(&job, q.options & WEFT_CLI_DRY_RUN);
-		rc = weft_cli_job_end(&job, rc);
-	}
+	if (weft_cli_open_quick(cli, argc, argv, known, &q, &rc) && weft_cli_check_claims(&q))
+		rc = weft_cli_reload_quick(&q);
 	weft_cli_quick_clear(&q);
 	return rc;
 }

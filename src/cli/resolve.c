@@ -20,7 +20,7 @@
 #define FIRST_WAIT_MS   1000u
 #define LONGEST_WAIT_MS 20000u
 
-static bool get_retries(const struct weft_cli *cli, unsigned long *ret)
+bool weft_cli_get_retries(const struct weft_cli *cli, unsigned long *ret)
 {
 	const char *text = getenv("WG_ENDPOINT_RESOLUTION_RETRIES");
 	char *end = NULL;
@@ -157,7 +157,7 @@ bool weft_cli_resolve(const struct weft_cli *cli, const char *source,
 
 	if (!names->n)
 		return true;
-	if (!get_retries(cli, &retries))
+	if (!weft_cli_get_retries(cli, &retries))
 		return false;
 	for (size_t i = 0; i < names->n; i++)
 		if (!resolve_one(cli, source, &names->v[i], retries, &dev->peers[names->v[i].peer]))

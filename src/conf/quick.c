@@ -170,8 +170,25 @@ static int add_address(struct reader *r, const char *text, size_t len)
 static int add_exclude(struct reader *r, const char *text, size_t len)
 {
 	struct weft_quick *q = r->ret;
+	size_t cap = q->cap_excludes;
+	int rc = add_prefix(r, text, len, true, &q->excludes, &q->n_excludes, &q->cap_excludes);
+	struct weft_quick_place *places;
 
-	return add_prefix(r, text, len, true, &q->excludes, &q->n_excludes, &q->cap_excludes);
+	if (!rc && cap != q->cap_excludes) {
+		places = reallocarray(q->exclude_places, q->cap_excludes, sizeof(*places));
+		if (!places) {
+			q->n_excludes--;
+			q->cap_excludes = cap;
+			return -ENOMEM;
+		}
+		q->exclude_places = places;
+	}
+	if (!rc && r->number)
+		q->exclude_places[q->n_excludes - 1] =
+			(struct weft_quick_place){r->number, column(r, text)};
+	else if (!rc)
+		q->exclude_places[q->n_excludes - 1] = (struct weft_quick_place){0};
+	return rc;
 }
 
 /* The address in front of a zone, as in "fe80::1%eth0". */
@@ -543,6 +560,15 @@ int weft_quick_parse(const char *text, size_t len, struct weft_quick *ret,
 	return rc ? rc : reach_peers(ret, ret->wg.dev.n_peers);
 }
 
+int weft_quick_add_excludes(struct weft_quick *q, const char *text, struct weft_diag *diag)
+{
+	struct reader r = {.ret = q, .diag = diag, .raw = text};
+
+	r.line = (struct line){
+		.key = WEFT_INI_EXCLUDE, .at = text, .value = text, .len = strlen(text)};
+	return each_word(&r, add_exclude);
+}
+
 static void clear_peers(struct weft_quick *q)
 {
 	for (size_t i = 0; i < q->n_peers; i++) {
@@ -570,6 +596,7 @@ void weft_quick_clear(struct weft_quick *q)
 	weft_ini_result_clear(&q->wg);
 	free(q->addresses);
 	free(q->excludes);
+	free(q->exclude_places);
 	clear_peers(q);
 	clear_texts(&q->dns_servers);
 	clear_texts(&q->dns_search);

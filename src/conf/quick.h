@@ -52,6 +52,7 @@ struct weft_quick_peer {
 	size_t n_endpoints;
 	struct weft_quick_place *places; /* of its allowed IPs, in their order */
 	size_t n_places, cap_places;
+	bool settled; /* the peer's endpoint is one that it has: nothing is to be resolved */
 };
 
 struct weft_quick {
@@ -73,7 +74,8 @@ struct weft_quick {
 	uint32_t workers;               /* of weftd; 0: its own choice */
 	char cpus[WEFT_QUICK_CPUS_LEN]; /* of weftd, a list as for taskset(1); "": any */
 	bool kill_switch;
-	struct weft_prefix *excludes; /* without host bits, in the file's order */
+	struct weft_prefix *excludes;            /* without host bits, in the file's order */
+	struct weft_quick_place *exclude_places; /* one for each */
 	size_t n_excludes, cap_excludes;
 	struct weft_quick_peer *peers; /* one for each of wg.dev.peers, in their order */
 	size_t n_peers, cap_peers;
@@ -96,6 +98,13 @@ void weft_quick_clear(struct weft_quick *q);
  * it. 0, WEFT_E_PARSE (`diag`, may be NULL, names both places) or -ENOMEM. Any thread.
  */
 WEFT_MUST_CHECK int weft_quick_check_claims(const struct weft_quick *q, struct weft_diag *diag);
+
+/*
+ * Appends to the excludes what a line "Exclude = " with this value would. 0, WEFT_E_PARSE (`diag`,
+ * may be NULL, says why) or -ENOMEM. Any thread.
+ */
+WEFT_MUST_CHECK int weft_quick_add_excludes(struct weft_quick *q, const char *text,
+					    struct weft_diag *diag);
 
 /*
  * Appends what `wg-quick strip` prints: the lines that are not wg-quick's, without the white space

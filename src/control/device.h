@@ -6,6 +6,8 @@
 #ifndef WEFT_CONTROL_DEVICE_H
 #define WEFT_CONTROL_DEVICE_H
 
+#include <sys/types.h>
+
 #include "conf/device.h"
 
 #define WEFT_UAPI_DIR "/var/run/wireguard"
@@ -33,5 +35,12 @@ WEFT_MUST_CHECK int weft_control_get(enum weft_backend backend, const char *name
  */
 WEFT_MUST_CHECK int weft_control_set(enum weft_backend backend, const char *name,
 				     const struct weft_conf_device *change);
+
+/*
+ * Whether a daemon serves the interface's UAPI socket; a stale one is left as it is. 0 and its
+ * process (0: of another PID namespace), -ENOENT: there is no socket, -ECONNREFUSED: nobody listens
+ * on it, -EACCES, or another negated errno.
+ */
+WEFT_MUST_CHECK int weft_control_daemon(const char *name, pid_t *ret_pid);
 
 #endif

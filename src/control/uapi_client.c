@@ -37,33 +37,67 @@ static bool is_name(const char *name, size_t len)
 	return len > 0 && len < IFNAME_SIZE;
 }
 
-/* A connection, or -ENODEV: nobody is there. A socket that refuses is removed, as wg does. */
-static int connect_to(const char *name)
+/* Where the socket of `name` is. 0 or -ENODEV: it cannot be one. */
+static int address_of(const char *name, struct sockaddr_un *ret)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	size_t name_len = strlen(name);
-	struct stat st;
-	int fd, n, rc;
+	int n;
 
-	if (!is_name(name, name_len))
+	if (!is_name(name, strlen(name)))
 		return -ENODEV;
-	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s" SUFFIX, uapi_dir, name);
-	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
-		return -ENODEV;
-	if (lstat(addr.sun_path, &st))
-		return errno == EACCES ? -EACCES : -ENODEV;
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	n = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/%s" SUFFIX, uapi_dir, name);
+	return n < 0 || (size_t)n >= sizeof(ret->sun_path) ? -ENODEV : 0;
+}
+
+/* A connection, or -ENOENT, -ECONNREFUSED or another negated errno. */
+static int dial(const struct sockaddr_un *addr)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(addr->sun_path, &st))
+		return errno == ENOTDIR ? -ENOENT : -errno;
 	if (!S_ISSOCK(st.st_mode))
-		return -ENODEV;
+		return -ENOENT;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
 		return fd;
 	rc = -errno;
 	close(fd);
+	return rc;
+}
+
+/* A connection, or -ENODEV: nobody is there. A socket that refuses is removed, as wg does. */
+static int connect_to(const char *name)
+{
+	struct sockaddr_un addr;
+	int rc = address_of(name, &addr);
+
+	if (rc)
+		return rc;
+	rc = dial(&addr);
 	if (rc == -ECONNREFUSED)
 		unlink(addr.sun_path);
 	return rc == -ECONNREFUSED || rc == -ENOENT ? -ENODEV : rc;
+}
+
+int weft_control_daemon(const char *name, pid_t *ret_pid)
+{
+	struct ucred cred = {0};
+	socklen_t len = sizeof(cred);
+	struct sockaddr_un addr;
+	int fd = address_of(name, &addr) ? -ENOENT : dial(&addr), rc = 0;
+
+	if (fd < 0)
+		return fd;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		rc = -errno;
+	close(fd);
+	if (!rc)
+		*ret_pid = cred.pid;
+	return rc;
 }
 
 static int send_all(int fd, const char *p, size_t len)

@@ -383,6 +383,7 @@ void weft_peer_info(const struct weft_device *dev, const struct weft_peer *peer,
 	ret_info->handshakes_answered = peer->answered;
 	ret_info->handshakes_completed = peer->completed;
 	ret_info->handshakes_failed = peer->failed;
+	ret_info->handshakes_unanswered = weft_peer_is_answered(peer) ? 0 : peer->unanswered;
 	ret_info->cookies_received = peer->cookies;
 	ret_info->endpoint_changes = peer->endpoint_changes;
 }

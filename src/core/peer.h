@@ -87,6 +87,7 @@ struct weft_peer {
 	bool hurry;
 	bool removed;
 	uint16_t keepalive_s;
+	uint16_t unanswered; /* initiations since anything authentic came, as of the last one */
 	struct weft_timer timer[WEFT_TIMER_COUNT];
 	struct weft_peer *prev, *succ; /* in the order in which they were added */
 	struct weft_retired retired;
@@ -199,6 +200,12 @@ static inline uint64_t weft_now(uint64_t now_ns)
 static inline uint64_t weft_load64(const _Atomic uint64_t *p)
 {
 	return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+/* Something authentic has come since the last handshake message was sent. Owner. */
+static inline bool weft_peer_is_answered(const struct weft_peer *peer)
+{
+	return weft_load64(&peer->received_ns) >= weft_load64(&peer->handshake_sent_ns);
 }
 
 /* Stores only what changes, so that the cache line stays shared. */

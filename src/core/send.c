@@ -150,6 +150,7 @@ void weft_send_initiation(struct weft_peer *peer, bool retry, uint64_t now_ns)
 	struct weft_device *dev = peer->dev;
 	uint64_t last = weft_load64(&peer->handshake_sent_ns);
 	uint8_t pkt[WEFT_MSG_INITIATION_LEN], timestamp[WEFT_TIMESTAMP_LEN];
+	uint16_t unanswered = weft_peer_is_answered(peer) ? 0 : peer->unanswered;
 	struct weft_secret ephemeral;
 	int r;
 
@@ -178,6 +179,9 @@ void weft_send_initiation(struct weft_peer *peer, bool retry, uint64_t now_ns)
 		return;
 	}
 	peer->initiated++;
+	if (unanswered < UINT16_MAX)
+		unanswered++;
+	peer->unanswered = unanswered;
 	handshake_goes_out(peer, pkt, sizeof(pkt), now_ns);
 	weft_timers_handshake_initiated(peer, now_ns);
 }
@@ -191,6 +195,7 @@ void weft_send_response(struct weft_peer *peer, uint64_t now_ns)
 	struct weft_keypair *slot;
 	int r;
 
+	peer->unanswered = 0;
 	weft_store64(&peer->handshake_sent_ns, now_ns);
 	if (weft_sessions_prepare(&dev->env, &peer->sessions, &slot) < 0 || new_index(peer) < 0) {
 		weft_drop(dev, WEFT_DROP_RX_NO_KEYPAIR, 1);

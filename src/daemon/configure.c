@@ -80,7 +80,7 @@ static uint64_t age(uint64_t now_ns, uint64_t then_ns, uint64_t unit_ns)
 static int get_peer(struct weftd *d, struct weft_peer *peer, struct weft_conf_peer *conf,
 		    uint64_t now_ns, struct weft_text *out)
 {
-	struct weft_conf_extra figures[8];
+	struct weft_conf_extra figures[12];
 	struct weft_peer_info info;
 	struct collect collect = {.peer = conf};
 	int rc;
@@ -99,11 +99,12 @@ static int get_peer(struct weftd *d, struct weft_peer *peer, struct weft_conf_pe
 	conf->rx_bytes = info.rx_bytes;
 	conf->tx_bytes = info.tx_bytes;
 	conf->n_allowed_ips = 0;
-	conf->extras = (struct weft_conf_extras){.v = figures, .cap = 8};
+	conf->extras = (struct weft_conf_extras){.v = figures, .cap = 12};
 	extra(&conf->extras, "", "handshakes_initiated", info.handshakes_initiated);
 	extra(&conf->extras, "", "handshakes_answered", info.handshakes_answered);
 	extra(&conf->extras, "", "handshakes_completed", info.handshakes_completed);
 	extra(&conf->extras, "", "handshakes_failed", info.handshakes_failed);
+	extra(&conf->extras, "", "handshakes_unanswered", info.handshakes_unanswered);
 	extra(&conf->extras, "", "cookies_received", info.cookies_received);
 	extra(&conf->extras, "", "endpoint_changes", info.endpoint_changes);
 	if (info.endpoint_since_ns)

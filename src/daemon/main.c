@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
-#include "daemon/notify.h"
+#include "linux/notify.h"
 #include "linux/privilege.h"
 
 /* --cpus: before the process has a child or threads. False: said. */
@@ -337,7 +337,7 @@ static int report_ready(struct weftd *d, int ready_fd)
 	int null, rc;
 
 	snprintf(state, sizeof(state), "MAINPID=%ld\nREADY=1\nSTATUS=Serving", (long)getpid());
-	rc = weftd_notify(d->opt.notify_socket, state);
+	rc = weft_notify(d->opt.notify_socket, state);
 	if (rc)
 		weftd_log(WEFTD_LOG_ERROR, "notify_failed", "reason", weft_strerror(rc), NULL);
 	if (ready_fd < 0)
@@ -366,7 +366,7 @@ static int serve(struct weftd *d, int ready_fd)
 		weftd_log(WEFTD_LOG_INFO, "started", "version", WEFT_VERSION, "crypto",
 			  weft_crypto_aead(), NULL);
 		code = weftd_loop(d);
-		(void)!weftd_notify(d->opt.notify_socket, "STOPPING=1");
+		(void)!weft_notify(d->opt.notify_socket, "STOPPING=1");
 	}
 	finish(d);
 	if (!rc)

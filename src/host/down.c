@@ -5,20 +5,22 @@
 
 #include "control/device.h"
 #include "host/internal.h"
+#include "host/keep.h"
 
 /* What does not go with the link itself. */
 static bool outlives_link(const struct weft_host_change *c)
 {
-	return c->kind != WEFT_HOST_ADDRESS && c->kind != WEFT_HOST_ROUTE;
+	return c->kind != WEFT_HOST_ADDRESS && (c->kind != WEFT_HOST_ROUTE || c->thrown);
 }
 
 static int undo_changes(const struct weft_host_job *job, struct weft_ifconf *conf, uint32_t mark)
 {
-	const struct weft_host_state none = {0};
-	struct weft_host_state is = {0};
+	struct weft_host_state none = {0}, is = {0};
 	struct weft_host_changes changes = {0};
 	int rc = weft_host_observe(conf, job->ifname, mark, &is), first;
 
+	if (job->keep_kill_switch && is.fence.kill_switch)
+		none.fence = is.fence; /* borrowed */
 	if (!rc)
 		rc = weft_host_diff(&is, &none, &changes);
 	first = rc;
@@ -55,6 +57,7 @@ int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 	struct weft_ifconf *conf = NULL;
 	int rc = weft_ifconf_open(&conf, job->ifname), deleted, dns;
 
+	weft_keep_stop(job->ifname);
 	if (!rc) {
 		rc = undo_changes(job, conf, mark);
 		weft_host_step(job, "ip link delete dev %s", job->ifname);
@@ -77,6 +80,11 @@ static int down(struct weft_host_job *job)
 	weft_conf_device_clear(&dev);
 	if (rc) {
 		weft_host_error(job, "`%s' is not a WireGuard interface", job->ifname);
+		if (weft_host_is_closed(job->ifname))
+			weft_diag_hint(
+				&job->diag,
+				"its kill switch is closed: `weft killswitch off %s' opens it",
+				job->ifname);
 		return -ENODEV;
 	}
 	rc = weft_host_hooks(job, &job->quick->pre_down);

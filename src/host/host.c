@@ -4,46 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
-#include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "control/device.h"
+#include "host/fence_nft.h"
 
 #define SRC_VALID_MARK "/proc/sys/net/ipv4/conf/all/src_valid_mark"
-
-/* libnftables ends the process where the kernel has no netfilter. 0 or negated errno. */
-static int look_for_netfilter(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
-/* Runs nft's commands. 0, or -EIO: nft refused them. What it prints is dropped. */
-static int nft(const char *commands)
-{
-	struct nft_ctx *ctx;
-	int rc = look_for_netfilter();
-
-	if (rc)
-		return rc;
-	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!ctx)
-		return -ENOMEM;
-	rc = nft_ctx_buffer_output(ctx) || nft_ctx_buffer_error(ctx) ? -ENOMEM : 0;
-	if (!rc && nft_run_cmd_from_buffer(ctx, commands))
-		rc = -EIO;
-	nft_ctx_free(ctx);
-	return rc;
-}
 
 static bool has_firewall(const char *ifname, uint8_t family)
 {
@@ -51,7 +20,7 @@ static bool has_firewall(const char *ifname, uint8_t family)
 
 	(void)snprintf(command, sizeof(command), "list table %s wg-quick-%s",
 		       family == WEFT_IPV6 ? "ip6" : "ip", ifname);
-	return nft(command) == 0;
+	return weft_host_nft(command, false, NULL) == 0;
 }
 
 static int on_address(void *ctx, const struct weft_prefix *p)
@@ -64,15 +33,27 @@ static int on_route(void *ctx, const struct weft_prefix *p, uint32_t table)
 	return weft_host_add_route(ctx, p, table);
 }
 
+static int on_thrown(void *ctx, const struct weft_prefix *p, uint32_t table)
+{
+	struct weft_host_state *s = ctx;
+
+	return table == s->mark ? weft_host_add_thrown(s, p, table) : 0;
+}
+
 int weft_host_observe(struct weft_ifconf *conf, const char *ifname, uint32_t mark,
 		      struct weft_host_state *ret)
 {
-	const struct weft_ifconf_seen seen = {.address = on_address, .route = on_route, .ctx = ret};
+	const struct weft_ifconf_seen seen = {
+		.address = on_address, .route = on_route, .thrown = on_thrown, .ctx = ret};
 	int rc = weft_ifconf_link(conf, &ret->up, &ret->mtu);
 
+	ret->mark = mark;
 	if (!rc)
 		rc = weft_ifconf_read(conf, &seen);
-	ret->mark = mark;
+	if (!rc)
+		rc = weft_fence_observe(ifname, &ret->fence);
+	if (rc == -EIO) /* a kernel without nftables has no table either */
+		rc = 0;
 	for (unsigned f = 0; f < 2 && !rc; f++) {
 		uint8_t family = f ? WEFT_IPV6 : WEFT_IPV4;
 
@@ -154,7 +135,7 @@ static int apply_firewall(const char *ifname, const struct weft_host_change *c,
 	if (!rc)
 		rc = weft_text_append(&text, "", 1);
 	if (!rc)
-		rc = nft(text.p);
+		rc = weft_host_nft(text.p, false, NULL);
 	weft_text_clear(&text);
 	return rc;
 }
@@ -179,6 +160,8 @@ int weft_host_apply(struct weft_ifconf *conf, const char *ifname, const struct w
 	case WEFT_HOST_MARK:
 		return set_mark(ifname, c->mark);
 	case WEFT_HOST_ROUTE:
+		if (c->thrown)
+			return weft_ifconf_throw(conf, &c->prefix, c->table, c->add);
 		return weft_ifconf_route(conf, &c->prefix, c->table, c->add);
 	case WEFT_HOST_MARK_RULE:
 		return weft_ifconf_rule(conf, c->family, WEFT_IFCONF_RULE_MARK, c->mark, c->add);
@@ -187,6 +170,8 @@ int weft_host_apply(struct weft_ifconf *conf, const char *ifname, const struct w
 					c->add);
 	case WEFT_HOST_SRC_VALID_MARK:
 		return write_src_valid_mark();
+	case WEFT_HOST_FENCE:
+		return weft_fence_apply(ifname, c->fence);
 	case WEFT_HOST_FIREWALL:
 		break;
 	}

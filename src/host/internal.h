@@ -32,6 +32,31 @@ WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
 /* weft_host_save for whoever has the lock. */
 WEFT_MUST_CHECK int weft_host_save_locked(struct weft_host_job *job);
 
+/*
+ * Whether the file's excludes make sense: before anything is changed. 0 or a negative code; what
+ * makes no difference is a warning.
+ */
+WEFT_MUST_CHECK int weft_host_check_excludes(struct weft_host_job *job);
+
+/*
+ * If the file asks for the kill switch, which needs a mark, and has none: that of the device (0:
+ * none), of the switch as it is, or a free one is the file's from here on; so that a restart finds
+ * what it would make. Changes nothing on the host. 0 or a negative code.
+ */
+WEFT_MUST_CHECK int weft_host_fix_mark(struct weft_host_job *job, uint32_t device_mark);
+
+/*
+ * If the file asks for the kill switch: fixes the mark and closes it. Before there is an interface.
+ * 0 or a negative code.
+ */
+WEFT_MUST_CHECK int weft_host_close(struct weft_host_job *job);
+
+/* True if the kill switch is closed now. */
+bool weft_host_is_closed(const char *ifname);
+
+/* Starts, tells or ends the keeper, as the file wants it. That it cannot is a warning. */
+void weft_host_keep(struct weft_host_job *job);
+
 /* down without hooks. `mark`: of the device. 0 or the first negative code. */
 int weft_host_take_down(struct weft_host_job *job, uint32_t mark);
 

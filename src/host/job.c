@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/internal.h"
+#include "host/keep.h"
 
 static void __attribute__((format(printf, 3, 0)))
 tell(void (*hear)(void *, const char *), void *ctx, const char *fmt, va_list ap)
@@ -121,4 +122,13 @@ int weft_host_apply_all(struct weft_host_job *job, struct weft_ifconf *conf,
 		weft_text_clear(&line);
 	}
 	return rc;
+}
+
+void weft_host_keep(struct weft_host_job *job)
+{
+	int rc = job->keep ? weft_keep_start(job->ifname, job->quick, job->path) : 0;
+
+	if (rc) /* the tunnel is there without it: names are only not resolved again */
+		weft_host_warn(job, "the keeper of the endpoints could not be started: %s",
+			       weft_strerror(rc));
 }

@@ -17,6 +17,7 @@ struct weft_host_job {
 	const char *path;         /* where the file is */
 	struct weft_quick *quick; /* what it says */
 	enum weft_backend backend;
+	bool keep_kill_switch; /* of down: nothing is to leave until it is up again */
 	/* About to happen, or not done but no failure; without a newline. Each may be NULL. */
 	void (*step)(void *ctx, const char *line);
 	void (*warn)(void *ctx, const char *line);
@@ -30,13 +31,14 @@ struct weft_host_job {
 	 */
 	int (*resolve)(void *ctx, struct weft_quick *quick);
 	void *ctx;
+	bool keep;             /* endpoints are to stay fresh: keep.h */
 	struct weft_diag diag; /* what failed first; no message: `resolve` did, or it was stopped */
 };
 
 /*
  * Makes the interface and all that its file wants around it. Whatever fails, or being stopped,
- * takes all of it away again. -EEXIST: there is one of this name, and nothing was changed. 0 or a
- * negative code.
+ * takes all of it away again, but for the kill switch, which stays closed. -EEXIST: there is one of
+ * this name, and nothing was changed. 0 or a negative code.
  */
 WEFT_MUST_CHECK int weft_host_up(struct weft_host_job *job);
 
@@ -62,5 +64,13 @@ WEFT_MUST_CHECK int weft_host_reload(struct weft_host_job *job, bool dry_run);
  * negative code.
  */
 WEFT_MUST_CHECK int weft_host_save(struct weft_host_job *job);
+
+/*
+ * Closes or opens the kill switch of an interface, which need not be there. To close it the file's
+ * excludes count, whether or not it asks for one; a device without a mark gets one. To open it no
+ * file is needed (`quick` may be NULL). 0 or a negative code, and then nothing was changed.
+ */
+WEFT_MUST_CHECK int weft_host_kill_switch_on(struct weft_host_job *job);
+WEFT_MUST_CHECK int weft_host_kill_switch_off(struct weft_host_job *job);
 
 #endif

@@ -238,7 +238,9 @@ int weft_host_diff_device(const struct weft_conf_device *is, const struct weft_c
 {
 	bool fast = wanted->relay == WEFT_CONF_RELAY_FAST;
 
-	if (!same_private_key(&is->private_key, &wanted->private_key)) {
+	/* a file without one leaves it to a hook or to somebody else: credentials, weft.conf(5) */
+	if ((wanted->has & WEFT_DEVICE_HAS_PRIVATE_KEY) &&
+	    !same_private_key(&is->private_key, &wanted->private_key)) {
 		ret_change->has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
 		ret_change->private_key = wanted->private_key;
 	}

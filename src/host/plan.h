@@ -17,10 +17,10 @@ struct weft_host_plan {
  * The smallest change that makes a device that is `is` what `wanted` says: the peers that differ,
  * and of them the fields and allowed IPs that do. A whole file is wanted, so a preshared key or
  * keepalive that it does not give is cleared; but not a port, a mark (host/state.h has it) or an
- * endpoint, and Relay only if WEFT_DEVICE_HAS_RELAY is set. A peer may stand there twice, as wg has
- * it: the later one adds to it and has the allowed IPs. `takes_away`: the device knows how to take
- * single allowed IPs away, else the peer's list is replaced. `ret_change` starts zeroed and is
- * cleared by the caller. 0, -ENOMEM or WEFT_E_LIMIT.
+ * endpoint, and a private key and Relay only if their bits in `has` are set. A peer may stand there
+ * twice, as wg has it: the later one adds to it and has the allowed IPs. `takes_away`: the device
+ * knows how to take single allowed IPs away, else the peer's list is replaced. `ret_change` starts
+ * zeroed and is cleared by the caller. 0, -ENOMEM or WEFT_E_LIMIT.
  */
 WEFT_MUST_CHECK int weft_host_diff_device(const struct weft_conf_device *is,
 					  const struct weft_conf_device *wanted, bool takes_away,

@@ -164,6 +164,8 @@ static const char *kind_word(enum weft_host_change_kind kind)
 		return "rule";
 	case WEFT_HOST_SRC_VALID_MARK:
 		return "sysctl";
+	case WEFT_HOST_FENCE:
+		return "fence";
 	case WEFT_HOST_FIREWALL:
 		break;
 	}

@@ -67,7 +67,8 @@ static int add_state(struct weft_host_state *to, const struct weft_host_state *f
 	for (size_t i = 0; i < from->n_addresses && !rc; i++)
 		rc = weft_host_add_address(to, &from->addresses[i]);
 	for (size_t i = 0; i < from->n_routes && !rc; i++)
-		rc = weft_host_add_route(to, &from->routes[i].to, from->routes[i].table);
+		if (!from->routes[i].thrown) /* known by its protocol number */
+			rc = weft_host_add_route(to, &from->routes[i].to, from->routes[i].table);
 	free(to->dns);
 	to->dns = from->dns ? strdup(from->dns) : NULL;
 	return rc ? rc : from->dns && !to->dns ? -ENOMEM : 0;

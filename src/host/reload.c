@@ -60,7 +60,7 @@ static int keep_endpoint(struct reload *r, size_t i, const struct weft_conf_peer
 	if (strcmp(text, recorded) == 0) {
 		p->endpoint = there->endpoint;
 		memcpy(p->endpoint_zone, there->endpoint_zone, sizeof(p->endpoint_zone));
-		*ret_kept = true;
+		*ret_kept = r->job->quick->peers[i].settled = true;
 	}
 	free(text);
 	return 0;
@@ -143,6 +143,10 @@ static int prepare(struct reload *r, struct weft_ifconf *conf)
 		return rc;
 	rc = weft_control_get(r->job->backend, r->job->ifname, &r->was.dev);
 	if (!rc)
+		rc = weft_host_check_excludes(r->job);
+	if (!rc)
+		rc = weft_host_fix_mark(r->job, r->was.dev.fwmark);
+	if (!rc)
 		rc = settle_endpoints(r);
 	if (rc)
 		return rc;
@@ -153,7 +157,10 @@ static int prepare(struct reload *r, struct weft_ifconf *conf)
 	goal = goal_of(r, true);
 	goal.dns = r->old_record.state.dns;
 	weft_conf_device_clear(&r->was.dev);
-	return weft_host_look(r->job, conf, &goal, &r->was);
+	rc = weft_host_look(r->job, conf, &goal, &r->was);
+	/* taken back, it is all wanted, the lack of a key too */
+	r->was.dev.has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
+	return rc;
 }
 
 static void clear(struct reload *r)
@@ -310,11 +317,13 @@ int weft_host_reload(struct weft_host_job *job, bool dry_run)
 	if (rc == -ENODEV || rc == -EOPNOTSUPP) {
 		weft_host_error(job, "`%s' is not a WireGuard interface", job->ifname);
 		weft_diag_hint(&job->diag, "`weft up` makes one");
-	} else if (rc && rc != -EHOSTUNREACH) {
+	} else if (rc && rc != -EHOSTUNREACH && !job->diag.message[0]) {
 		weft_host_failed(job, job->ifname, rc);
 	}
 	if (!rc)
 		rc = plan_and_do(&r, dry_run);
+	if (!rc && !dry_run)
+		weft_host_keep(job);
 	clear(&r);
 	weft_ifconf_close(conf);
 	weft_host_unlock(&lock, rc == -ENODEV);

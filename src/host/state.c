@@ -37,21 +37,33 @@ int weft_host_add_address(struct weft_host_state *s, const struct weft_prefix *p
 	return rc;
 }
 
-int weft_host_add_route(struct weft_host_state *s, const struct weft_prefix *to, uint32_t table)
+static int append_route(struct weft_host_state *s, const struct weft_host_route *route)
 {
 	void *v = s->routes;
 	int rc = grow(&v, s->n_routes, &s->cap_routes, sizeof(*s->routes));
 
 	s->routes = v;
 	if (!rc)
-		s->routes[s->n_routes++] = (struct weft_host_route){.to = *to, .table = table};
+		s->routes[s->n_routes++] = *route;
 	return rc;
+}
+
+int weft_host_add_route(struct weft_host_state *s, const struct weft_prefix *to, uint32_t table)
+{
+	return append_route(s, &(struct weft_host_route){.to = *to, .table = table});
+}
+
+int weft_host_add_thrown(struct weft_host_state *s, const struct weft_prefix *to, uint32_t table)
+{
+	return append_route(s,
+			    &(struct weft_host_route){.to = *to, .table = table, .thrown = true});
 }
 
 void weft_host_state_clear(struct weft_host_state *s)
 {
 	free(s->addresses);
 	free(s->routes);
+	weft_fence_clear(&s->fence);
 	free(s->dns);
 	*s = (struct weft_host_state){0};
 }
@@ -71,6 +83,8 @@ bool weft_host_wants_mark(const struct weft_quick *quick)
 {
 	const struct weft_conf_device *dev = &quick->wg.dev;
 
+	if (quick->kill_switch)
+		return true;
 	if (quick->table != WEFT_QUICK_TABLE_AUTO)
 		return false;
 	for (size_t i = 0; i < dev->n_peers; i++)
@@ -98,6 +112,7 @@ static int add_wanted_route(struct weft_host_state *s, const struct weft_quick *
 			    const struct weft_host_facts *facts, const struct weft_prefix *to)
 {
 	unsigned f = weft_host_family_index(to->ip.family);
+	int rc = 0;
 
 	switch (q->table) {
 	case WEFT_QUICK_TABLE_OFF:
@@ -112,7 +127,10 @@ static int add_wanted_route(struct weft_host_state *s, const struct weft_quick *
 	if (to->len)
 		return is_connected(q, to) ? 0 : weft_host_add_route(s, to, MAIN_TABLE);
 	s->mark_rule[f] = s->suppress_rule[f] = s->firewall[f] = true;
-	return weft_host_add_route(s, to, s->mark);
+	for (size_t i = 0; i < s->fence.excludes.n && !rc; i++)
+		if (s->fence.excludes.v[i].ip.family == to->ip.family)
+			rc = weft_host_add_thrown(s, &s->fence.excludes.v[i], s->mark);
+	return rc ? rc : weft_host_add_route(s, to, s->mark);
 }
 
 /* Longest first, as they are to be added; then any order that stays the same. */
@@ -127,29 +145,55 @@ static int by_length(const void *a, const void *b)
 	return memcmp(x->ip.b, y->ip.b, sizeof(x->ip.b));
 }
 
+/*
+ * The allowed IPs, without what is excluded from them: but a default route in a table of its own
+ * stays whole, for that table can say so by itself.
+ */
+static int collect_routes(const struct weft_quick *q, const struct weft_prefixes *excludes,
+			  struct weft_prefixes *ret)
+{
+	const struct weft_conf_device *dev = &q->wg.dev;
+	int rc = 0;
+
+	for (size_t i = 0; i < dev->n_peers && !rc; i++)
+		for (size_t j = 0; j < dev->peers[i].n_allowed_ips && !rc; j++) {
+			const struct weft_prefix *p = &dev->peers[i].allowed_ips[j].prefix;
+
+			if (excludes->n && (p->len || q->table != WEFT_QUICK_TABLE_AUTO))
+				rc = weft_exclude_cut(p, excludes, ret);
+			else
+				rc = weft_prefixes_add(ret, p);
+		}
+	return rc;
+}
+
 static int add_wanted_routes(struct weft_host_state *s, const struct weft_quick *q,
 			     const struct weft_host_facts *facts)
 {
-	const struct weft_conf_device *dev = &q->wg.dev;
-	struct weft_prefix *all;
-	size_t n = 0, k = 0;
-	int rc = 0;
+	struct weft_prefixes all = {0};
+	int rc = collect_routes(q, &s->fence.excludes, &all);
 
-	for (size_t i = 0; i < dev->n_peers; i++)
-		n += dev->peers[i].n_allowed_ips;
-	all = calloc(n ? n : 1, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	for (size_t i = 0; i < dev->n_peers; i++)
-		for (size_t j = 0; j < dev->peers[i].n_allowed_ips; j++)
-			all[k++] = dev->peers[i].allowed_ips[j].prefix;
-	if (n)
-		qsort(all, n, sizeof(*all), by_length);
-	for (size_t i = 0; i < n && !rc; i++)
-		if (!i || !same_prefix(&all[i], &all[i - 1])) /* the last peer has it */
-			rc = add_wanted_route(s, q, facts, &all[i]);
-	free(all);
+	if (all.n)
+		qsort(all.v, all.n, sizeof(*all.v), by_length);
+	for (size_t i = 0; i < all.n && !rc; i++)
+		if (!i || !same_prefix(&all.v[i], &all.v[i - 1])) /* the last peer has it */
+			rc = add_wanted_route(s, q, facts, &all.v[i]);
+	weft_prefixes_clear(&all);
 	return rc;
+}
+
+/*
+ * The clamp comes with weft's own keys alone: of a file that wg-quick can read, what wg-quick makes
+ * of it is made, and nothing else.
+ */
+static int add_wanted_fence(struct weft_host_state *s, const struct weft_quick *q)
+{
+	struct weft_fence *f = &s->fence;
+
+	f->kill_switch = q->kill_switch;
+	f->mss = q->kill_switch || q->mtu_auto;
+	f->mark = s->mark;
+	return weft_fence_seal(f);
 }
 
 /* Domains alone are none of resolvconf's business. */
@@ -191,6 +235,10 @@ int weft_host_wanted(const struct weft_quick *quick, const struct weft_host_fact
 		rc = weft_host_add_address(ret, &quick->addresses[i]);
 	if (!rc)
 		rc = add_wanted_dns(ret, quick);
+	if (!rc)
+		rc = weft_exclude_tidy(quick->excludes, quick->n_excludes, &ret->fence.excludes);
+	if (!rc)
+		rc = add_wanted_fence(ret, quick);
 	return rc ? rc : add_wanted_routes(ret, quick, facts);
 }
 
@@ -219,6 +267,8 @@ static int by_route(const void *a, const void *b)
 
 	if (x->table != y->table)
 		return x->table < y->table ? -1 : 1;
+	if (x->thrown != y->thrown)
+		return x->thrown ? -1 : 1;
 	return by_length(&x->to, &y->to);
 }
 
@@ -262,7 +312,7 @@ int weft_host_forget_others(struct weft_host_state *is, const struct weft_host_s
 		is->n_addresses = n;
 	n = 0;
 	for (size_t i = 0; ok && ours && i < is->n_routes; i++)
-		if (is_among(&is->routes[i], w, wanted->n_routes) ||
+		if (is->routes[i].thrown || is_among(&is->routes[i], w, wanted->n_routes) ||
 		    is_among(&is->routes[i], o, ours->n_routes))
 			is->routes[n++] = is->routes[i];
 	if (ok && ours)
@@ -310,6 +360,7 @@ static int diff_routes(const struct weft_host_state *a, const struct weft_host_s
 			continue;
 		c.prefix = r->to;
 		c.table = r->table;
+		c.thrown = r->thrown;
 		rc = add_change(ret, &c);
 	}
 	free(there);
@@ -476,10 +527,31 @@ static int diff_old(const struct weft_host_state *is, const struct weft_host_sta
 	return rc;
 }
 
+/*
+ * The table, if it is to be another. It is changed before all else, so that nothing leaves while
+ * the rest is made; but taken away, or its kill switch out of it, after all else.
+ */
+static int diff_fence(const struct weft_host_state *is, const struct weft_host_state *wanted,
+		      bool first, struct weft_host_changes *ret)
+{
+	bool opens = is->fence.kill_switch && !wanted->fence.kill_switch;
+	const struct weft_host_change c = {.kind = WEFT_HOST_FENCE,
+					   .add = weft_fence_is_wanted(&wanted->fence),
+					   .fence = &wanted->fence};
+
+	if (weft_fence_is(&is->fence, &wanted->fence))
+		return 0;
+	return first == (c.add && !opens) ? add_change(ret, &c) : 0;
+}
+
 int weft_host_diff(const struct weft_host_state *is, const struct weft_host_state *wanted,
 		   struct weft_host_changes *ret)
 {
-	int rc = diff_new(is, wanted, ret);
+	int rc = diff_fence(is, wanted, true, ret);
 
-	return rc ? rc : diff_old(is, wanted, ret);
+	if (!rc)
+		rc = diff_new(is, wanted, ret);
+	if (!rc)
+		rc = diff_old(is, wanted, ret);
+	return rc ? rc : diff_fence(is, wanted, false, ret);
 }

@@ -7,7 +7,7 @@
 #ifndef WEFT_HOST_STATE_H
 #define WEFT_HOST_STATE_H
 
-#include "conf/quick.h"
+#include "host/fence.h"
 
 #define WEFT_HOST_MTU_DEFAULT  1500
 #define WEFT_HOST_MTU_OVERHEAD 80    /* of a packet in the tunnel, over IPv6 */
@@ -16,6 +16,7 @@
 struct weft_host_route {
 	struct weft_prefix to;
 	uint32_t table;
+	bool thrown; /* away from the tunnel: who looks for it goes on to the next table */
 };
 
 struct weft_host_state {
@@ -29,6 +30,7 @@ struct weft_host_state {
 	char *dns;     /* name servers, as resolvconf(8) reads them. NULL: none */
 	/* By family, IPv4 and IPv6: what keeps the tunnel's own packets out of the tunnel. */
 	bool mark_rule[2], suppress_rule[2], firewall[2];
+	struct weft_fence fence; /* weft's own nftables table */
 };
 
 /* What the file leaves to the host to say. */
@@ -48,16 +50,19 @@ enum weft_host_change_kind {
 	WEFT_HOST_SUPPRESS_RULE,
 	WEFT_HOST_SRC_VALID_MARK, /* the sysctl: marks count when sources are checked */
 	WEFT_HOST_FIREWALL,
+	WEFT_HOST_FENCE,
 };
 
 struct weft_host_change {
 	enum weft_host_change_kind kind;
-	bool add;                  /* else it is taken away */
-	uint8_t family;            /* of rules and firewall */
-	uint32_t mtu, mark;        /* of LINK; of MARK, rules and firewall */
-	struct weft_prefix prefix; /* of ADDRESS and ROUTE */
-	uint32_t table;            /* of ROUTE */
-	const char *dns;           /* of DNS: borrowed from the state that wants it, or has it */
+	bool add;                       /* else it is taken away */
+	uint8_t family;                 /* of rules and firewall */
+	uint32_t mtu, mark;             /* of LINK; of MARK, rules and firewall */
+	struct weft_prefix prefix;      /* of ADDRESS and ROUTE */
+	uint32_t table;                 /* of ROUTE */
+	bool thrown;                    /* of ROUTE */
+	const struct weft_fence *fence; /* of FENCE: borrowed from the state that wants it */
+	const char *dns; /* of DNS: borrowed from the state that wants it, or has it */
 };
 
 struct weft_host_changes {
@@ -65,12 +70,16 @@ struct weft_host_changes {
 	size_t n, cap;
 };
 
-/* True if the file asks for a default route in a table of its own: then it needs a mark. */
+/*
+ * True if the file asks for a default route in a table of its own, or for the kill switch: then it
+ * needs a mark.
+ */
 bool weft_host_wants_mark(const struct weft_quick *quick);
 
 /*
- * What wg-quick would make of the file. `ret` starts zeroed and is cleared by the caller, also
- * after an error. 0 or -ENOMEM. Any thread.
+ * What wg-quick would make of the file, and what weft's own keys add. `ret` starts zeroed and is
+ * cleared by the caller, also after an error. 0, -ENOMEM or WEFT_E_LIMIT (weft_exclude_cut). Any
+ * thread.
  */
 WEFT_MUST_CHECK int weft_host_wanted(const struct weft_quick *quick,
 				     const struct weft_host_facts *facts,
@@ -100,6 +109,8 @@ WEFT_MUST_CHECK int weft_host_forget_others(struct weft_host_state *is,
 WEFT_MUST_CHECK int weft_host_add_address(struct weft_host_state *s, const struct weft_prefix *p);
 WEFT_MUST_CHECK int weft_host_add_route(struct weft_host_state *s, const struct weft_prefix *to,
 					uint32_t table);
+WEFT_MUST_CHECK int weft_host_add_thrown(struct weft_host_state *s, const struct weft_prefix *to,
+					 uint32_t table);
 
 void weft_host_state_clear(struct weft_host_state *s);
 void weft_host_changes_clear(struct weft_host_changes *c);

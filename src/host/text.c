@@ -9,6 +9,17 @@ static int flag(uint8_t family)
 	return family == WEFT_IPV6 ? 6 : 4;
 }
 
+static int fence_text(const struct weft_host_change *c, const char *ifname, struct weft_text *out)
+{
+	char table[WEFT_FENCE_TABLE_LEN];
+	int rc = weft_text_printf(out, "nft %s table inet %s", c->add ? "add" : "delete",
+				  weft_fence_table(ifname, table));
+
+	if (!rc && c->add && c->fence->kill_switch)
+		rc = weft_text_printf(out, " # kill switch, mark %" PRIu32, c->fence->mark);
+	return rc;
+}
+
 int weft_host_change_text(const struct weft_host_change *c, const char *ifname,
 			  struct weft_text *out)
 {
@@ -32,6 +43,10 @@ int weft_host_change_text(const struct weft_host_change *c, const char *ifname,
 			return weft_text_printf(out, "weft set %s fwmark off", ifname);
 		return weft_text_printf(out, "weft set %s fwmark %" PRIu32, ifname, c->mark);
 	case WEFT_HOST_ROUTE:
+		if (c->thrown)
+			return weft_text_printf(out, "ip -%d route %s throw %s table %" PRIu32,
+						flag(c->prefix.ip.family), verb,
+						weft_prefix_format(&c->prefix, to), c->table);
 		rc = weft_text_printf(out, "ip -%d route %s %s dev %s", flag(c->prefix.ip.family),
 				      verb, weft_prefix_format(&c->prefix, to), ifname);
 		return rc || c->table == 254 ? rc
@@ -44,6 +59,8 @@ int weft_host_change_text(const struct weft_host_change *c, const char *ifname,
 					flag(c->family), verb);
 	case WEFT_HOST_SRC_VALID_MARK:
 		return weft_text_printf(out, "sysctl -q net.ipv4.conf.all.src_valid_mark=1");
+	case WEFT_HOST_FENCE:
+		return fence_text(c, ifname, out);
 	case WEFT_HOST_FIREWALL:
 		break;
 	}

@@ -145,6 +145,8 @@ static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 	if (!rc)
 		rc = reconcile(job, ret_mark);
 	if (!rc)
+		weft_host_keep(job);
+	if (!rc)
 		rc = weft_host_hooks(job, &job->quick->post_up);
 	return !rc && weft_host_stopped(job) ? -EINTR : rc;
 }
@@ -162,12 +164,25 @@ int weft_host_up(struct weft_host_job *job)
 		weft_host_unlock(&lock, false);
 		return -EEXIST;
 	}
+	rc = weft_host_check_excludes(job);
+	if (!rc)
+		rc = weft_host_close(job);
+	if (rc) {
+		weft_host_unlock(&lock, true);
+		return rc;
+	}
 	rc = make_link(job);
 	if (!rc) {
+		job->keep_kill_switch = true;
 		rc = bring_up(job, &mark);
 		if (rc)
 			weft_host_take_down(job, mark); /* says itself what it cannot */
 	}
+	if (rc && weft_host_is_closed(job->ifname))
+		weft_host_warn(job,
+			       "the kill switch is closed: nothing leaves outside the tunnel "
+			       "(`weft killswitch off %s' opens it)",
+			       job->ifname);
 	weft_host_unlock(&lock, rc != 0);
 	return rc;
 }

@@ -129,8 +129,8 @@ int weft_ifconf_open(struct weft_ifconf **ret_conf, const char *name)
 
 	if (!conf)
 		return -ENOMEM;
-	conf->ifindex = if_nametoindex(name);
-	err = conf->ifindex ? weft_rtnl_open(&conf->rtnl) : -ENODEV;
+	conf->ifindex = name ? if_nametoindex(name) : 0;
+	err = conf->ifindex || !name ? weft_rtnl_open(&conf->rtnl) : -ENODEV;
 	if (err) {
 		free(conf);
 		return err;
@@ -198,20 +198,29 @@ static int on_address(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
+static bool is_thrown(const struct rtmsg *rtm)
+{
+	return rtm->rtm_type == RTN_THROW && rtm->rtm_protocol == WEFT_IFCONF_PROTOCOL;
+}
+
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct nlattr *tb[MAX_TYPE] = {0};
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	struct reading *r = arg;
+	int (*take)(void *, const struct weft_prefix *, uint32_t) = NULL;
 	struct weft_prefix p;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || r->err || rtm->rtm_type != RTN_UNICAST ||
-	    (rtm->rtm_flags & RTM_F_CLONED) || rtm->rtm_protocol == KERNEL_ROUTE ||
-	    mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0 ||
-	    u32(tb[RTA_OIF], 0) != r->conf->ifindex)
+	if (nlh->nlmsg_type != RTM_NEWROUTE || r->err || (rtm->rtm_flags & RTM_F_CLONED) ||
+	    mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
 		return MNL_CB_OK;
-	if (prefix_of(rtm->rtm_family, tb[RTA_DST], rtm->rtm_dst_len, &p))
-		r->err = r->seen->route(r->seen->ctx, &p, u32(tb[RTA_TABLE], rtm->rtm_table));
+	if (is_thrown(rtm))
+		take = r->seen->thrown;
+	else if (rtm->rtm_type == RTN_UNICAST && rtm->rtm_protocol != KERNEL_ROUTE &&
+		 u32(tb[RTA_OIF], 0) == r->conf->ifindex)
+		take = r->seen->route;
+	if (take && prefix_of(rtm->rtm_family, tb[RTA_DST], rtm->rtm_dst_len, &p))
+		r->err = take(r->seen->ctx, &p, u32(tb[RTA_TABLE], rtm->rtm_table));
 	return MNL_CB_OK;
 }
 
@@ -222,7 +231,7 @@ int weft_ifconf_read(struct weft_ifconf *conf, const struct weft_ifconf_seen *se
 
 	if (seen->address)
 		err = dump(conf, RTM_GETADDR, AF_UNSPEC, on_address, &r);
-	for (int i = 0; i < 2 && !err && seen->route; i++)
+	for (int i = 0; i < 2 && !err && (seen->route || seen->thrown); i++)
 		err = dump(conf, RTM_GETROUTE, i ? AF_INET6 : AF_INET, on_route, &r);
 	return err;
 }
@@ -302,23 +311,46 @@ int weft_ifconf_address(struct weft_ifconf *conf, const struct weft_prefix *p, b
 	return weft_rtnl_talk(&conf->rtnl, req, NULL, NULL);
 }
 
-static int route(struct weft_ifconf *conf, const struct weft_prefix *p, uint32_t table, bool add,
-		 uint8_t protocol)
+/* A request for a route to `p` in `table`, in `buf`. */
+static struct nlmsghdr *route_request(uint8_t *buf, const struct weft_prefix *p, uint32_t table,
+				      bool add, struct rtmsg **ret_rtm)
 {
-	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
 	struct nlmsghdr *req = weft_rtnl_request(buf, add ? RTM_NEWROUTE : RTM_DELROUTE, how(add));
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(req, sizeof(*rtm));
 
 	rtm->rtm_family = linux_family(p->ip.family);
 	rtm->rtm_dst_len = p->len;
-	rtm->rtm_protocol = protocol;
-	rtm->rtm_scope = p->ip.family == WEFT_IPV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-	rtm->rtm_type = RTN_UNICAST;
 	rtm->rtm_table = RT_TABLE_UNSPEC;
 	if (p->len)
 		mnl_attr_put(req, RTA_DST, weft_family_bytes(p->ip.family), p->ip.b);
-	mnl_attr_put_u32(req, RTA_OIF, conf->ifindex);
 	mnl_attr_put_u32(req, RTA_TABLE, table);
+	*ret_rtm = rtm;
+	return req;
+}
+
+static int route(struct weft_ifconf *conf, const struct weft_prefix *p, uint32_t table, bool add,
+		 uint8_t protocol)
+{
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	struct rtmsg *rtm;
+	struct nlmsghdr *req = route_request(buf, p, table, add, &rtm);
+
+	rtm->rtm_protocol = protocol;
+	rtm->rtm_scope = p->ip.family == WEFT_IPV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	rtm->rtm_type = RTN_UNICAST;
+	mnl_attr_put_u32(req, RTA_OIF, conf->ifindex);
+	return weft_rtnl_talk(&conf->rtnl, req, NULL, NULL);
+}
+
+int weft_ifconf_throw(struct weft_ifconf *conf, const struct weft_prefix *p, uint32_t table,
+		      bool add)
+{
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	struct rtmsg *rtm;
+	struct nlmsghdr *req = route_request(buf, p, table, add, &rtm);
+
+	rtm->rtm_protocol = WEFT_IFCONF_PROTOCOL;
+	rtm->rtm_type = RTN_THROW;
 	return weft_rtnl_talk(&conf->rtnl, req, NULL, NULL);
 }
 
@@ -358,7 +390,8 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 	struct reading *r = arg;
 	uint32_t table;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
+	if (nlh->nlmsg_type != RTM_NEWROUTE || is_thrown(rtm) ||
+	    mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
 		return MNL_CB_OK;
 	table = u32(tb[RTA_TABLE], rtm->rtm_table);
 	if (table >= r->first && table - r->first < WEFT_IFCONF_TABLES)

@@ -12,6 +12,7 @@
 #include "util/inet.h"
 
 #define WEFT_IFCONF_MAIN_TABLE 254
+#define WEFT_IFCONF_PROTOCOL   119  /* rtnetlink(7), rtm_protocol: routes that only weft makes */
 #define WEFT_IFCONF_TABLES     1000 /* that are looked at for one that is free */
 
 struct weft_ifconf;
@@ -21,6 +22,8 @@ struct weft_ifconf_seen {
 	int (*address)(void *ctx, const struct weft_prefix *p);
 	/* not those that the kernel makes of an address */
 	int (*route)(void *ctx, const struct weft_prefix *p, uint32_t table);
+	/* of the whole host: what weft_ifconf_throw has made */
+	int (*thrown)(void *ctx, const struct weft_prefix *p, uint32_t table);
 	void *ctx;
 };
 
@@ -36,7 +39,10 @@ enum weft_ifconf_rule {
  */
 WEFT_MUST_CHECK int weft_ifconf_add_wireguard(const char *name);
 
-/* The interface called `name`. 0, -ENODEV or another negated errno. */
+/*
+ * The interface called `name`; NULL: none, for what asks about the host alone (free_table,
+ * path_mtu, and thrown routes). 0, -ENODEV or another negated errno.
+ */
 WEFT_MUST_CHECK int weft_ifconf_open(struct weft_ifconf **ret_conf, const char *name);
 void weft_ifconf_close(struct weft_ifconf *conf);
 
@@ -52,10 +58,19 @@ WEFT_MUST_CHECK int weft_ifconf_address(struct weft_ifconf *conf, const struct w
 					bool add);
 WEFT_MUST_CHECK int weft_ifconf_route(struct weft_ifconf *conf, const struct weft_prefix *p,
 				      uint32_t table, bool add);
+/*
+ * A route of type throw: who looks for it in this table is to look in the next one. It belongs to
+ * no interface, and does not go with one. Made with WEFT_IFCONF_PROTOCOL, and found by it.
+ */
+WEFT_MUST_CHECK int weft_ifconf_throw(struct weft_ifconf *conf, const struct weft_prefix *p,
+				      uint32_t table, bool add);
 WEFT_MUST_CHECK int weft_ifconf_rule(struct weft_ifconf *conf, uint8_t family,
 				     enum weft_ifconf_rule rule, uint32_t mark, bool add);
 
-/* The first table from `first` on that has no route in it. -ENOSPC: WEFT_IFCONF_TABLES have. */
+/*
+ * The first table from `first` on that has no route in it but what weft_ifconf_throw may have left
+ * there. -ENOSPC: WEFT_IFCONF_TABLES have.
+ */
 WEFT_MUST_CHECK int weft_ifconf_free_table(struct weft_ifconf *conf, uint32_t first,
 					   uint32_t *ret_table);
 

@@ -17,8 +17,8 @@ PAIRS = list(dict.fromkeys([(DUT, OTHER), (OTHER, DUT), (DUT, DUT)]))
 
 # what `make check` runs again under sanitizers: `-m asan` and `-m tsan`
 SANITIZED = {
-    "asan": ("test_cli_vs_wg", "test_hostile", "test_interop", "test_relay", "test_roaming",
-             "test_semantics", "test_threads", "test_uapi"),
+    "asan": ("test_cli_vs_wg", "test_hostile", "test_import", "test_interop", "test_relay",
+             "test_roaming", "test_semantics", "test_threads", "test_uapi"),
     "tsan": ("test_ecn", "test_interop", "test_nat", "test_rekey", "test_threads"),
 }
 

@@ -33,7 +33,8 @@ FILES = {
     "default_without_address": ("", "0.0.0.0/0, ::/0"),
     "default_and_mark": (f"Address = {V4}\nFwMark = 0x1234", "0.0.0.0/0"),
     "mark": (f"Address = {V4}\nFwMark = 77", "10.98.0.0/16"),
-    "halves": (f"Address = {V4}", "0.0.0.0/1, 128.0.0.0/1"),
+    # with a mark of its own: weft refuses what would lead its packets back into the tunnel
+    "halves": (f"Address = {V4}\nFwMark = 77", "0.0.0.0/1, 128.0.0.0/1"),
     "overlapping": (f"Address = {V4}", "10.0.0.0/8, 10.98.0.0/16, 10.98.7.0/24, 10.98.7.7/32"),
     "host_bits": (f"Address = {V4}", "10.98.0.7/16"),
     "dns": (f"Address = {V4}\nDNS = 10.99.0.53, a.example, fd99::53 b.example", "10.98.0.0/16"),

@@ -446,3 +446,30 @@ def test_up_reload_save_down(kernel):
         file userspace; weft up wk || say weftd
         [ "$(weft show interfaces --backend userspace)" = wk ] || say "whose is it"
         weft reload wk && weft down wk || say down""")
+
+
+# ---- status and doctor
+
+def test_status_and_doctor(kernel):
+    """What they say of an interface of the kernel, which counts less than weftd."""
+    def doctor():
+        done = kernel.run("weft doctor --json wa", check=False)
+        assert done.code in (0, 3), done
+        doc = json.loads(done.out)
+        assert not [f for f in doc["findings"] if f["step"] == "port" and "not known" not in f["what"]]
+        return (doc["cause"] or {"step": None})["step"]
+
+    def peer():
+        return json.loads(kernel.run("weft status --json wa").out)["interfaces"][0]["peers"][0]
+    kernel.run("ip addr add 10.77.0.1/24 dev wa && ip link set wa up && wg set wa listen-port 51999")
+    assert doctor() == "key"
+    kernel.run("wg set wa private-key /tmp/private")
+    assert doctor() is None, "the port is the kernel's own"
+    view = json.loads(kernel.run("weft status --json wa").out)["interfaces"][0]
+    assert (view["backend"], view["up"], view["listen_port"]) == ("kernel", True, 51999)
+    assert view["program"] is None and view["since"] is None and view["addresses"] == ["10.77.0.1/24"]
+    kernel.run(f"wg set wa peer {K1} allowed-ips 10.77.0.2/32")
+    assert peer()["health"] == "quiet"
+    kernel.run(f"wg set wa peer {K1} endpoint 127.0.0.1:9 persistent-keepalive 1; sleep 2")
+    assert peer()["health"] == "down" and peer()["handshakes_unanswered"] is None
+    assert doctor() == "route", "127.0.0.1 is this host itself"

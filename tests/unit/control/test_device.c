@@ -201,6 +201,27 @@ static void not_the_kernels(void **state)
 	}
 }
 
+/* Who serves a socket; one that nobody does stays where it is. */
+static void daemons(void **state)
+{
+	char path[128];
+	pid_t pid = 0;
+	int fd = listener("wg0");
+
+	(void)state;
+	path_of(path, sizeof(path), "wg0");
+	assert_int_equal(weft_control_daemon("wg0", &pid), 0);
+	assert_int_equal(pid, getpid());
+	close(fd);
+	pid = 1;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(weft_control_daemon("wg0", &pid), -ECONNREFUSED);
+	assert_int_equal(pid, 1);
+	unlink(path);
+	assert_int_equal(weft_control_daemon("wg0", &pid), -ENOENT);
+	assert_int_equal(weft_control_daemon("../wg0", &pid), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +230,7 @@ int main(void)
 		cmocka_unit_test(nobody),
 		cmocka_unit_test(backend_names),
 		cmocka_unit_test(not_the_kernels),
+		cmocka_unit_test(daemons),
 	};
 	int rc;
 

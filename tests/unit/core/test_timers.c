@@ -80,6 +80,7 @@ static void test_retransmit(void **state)
 	info = world_info(a, b);
 	assert_int_equal(info.handshakes_failed, 1);
 	assert_int_equal(info.handshakes_initiated, 20);
+	assert_int_equal(info.handshakes_unanswered, 20);
 	/* Traffic begins it all anew. */
 	assert_int_equal(world_send(a, b, 0), WEFT_E_NO_SESSION);
 	world_settle(&w);
@@ -98,6 +99,10 @@ static void test_traffic_keeps_trying(void **state)
 	}
 	assert_in_range(a->sent[1], 36, 41);
 	assert_int_equal(a->events[WEFT_EVENT_PEER_SILENT], 0);
+	assert_int_equal(world_info(a, b).handshakes_unanswered, a->sent[1]);
+	b->cut = false;
+	world_advance(&w, 10 * S);
+	assert_int_equal(world_info(a, b).handshakes_unanswered, 0);
 }
 
 static void test_initiator_rekeys_on_send(void **state)

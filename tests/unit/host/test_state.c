@@ -172,12 +172,60 @@ static void mark_and_dns(void **state)
 	weft_host_state_clear(&b);
 }
 
+/* Weft's own keys: what they add, and in which order it comes and goes. */
+static void weft_keys(void **state)
+{
+	struct weft_host_state plain, a, b, none = {0};
+
+	(void)state;
+	want(HEAD PEER "0.0.0.0/0, 172.16.0.0/12\n", &plain);
+	assert_false(weft_fence_is_wanted(&plain.fence));
+	want(HEAD "Exclude = 172.16.0.0/13, 192.0.2.7, fd77::/16\n" PEER
+		  "0.0.0.0/0, 172.16.0.0/12\n",
+	     &a);
+	check(&none, &a,
+	      BASE "weft set wg0 fwmark 51820\n"
+		   "ip -4 route add 172.24.0.0/13 dev wg0\n"
+		   "ip -4 route add throw 172.16.0.0/13 table 51820\n"
+		   "ip -4 route add throw 192.0.2.7/32 table 51820\n"
+		   "ip -4 route add 0.0.0.0/0 dev wg0 table 51820\n"
+		   "ip -4 rule add not fwmark 51820 table 51820\n"
+		   "ip -4 rule add table main suppress_prefixlength 0\n"
+		   "sysctl -q net.ipv4.conf.all.src_valid_mark=1\n"
+		   "nft add table ip wg-quick-wg0\n");
+	check(&plain, &a,
+	      "ip -4 route add 172.24.0.0/13 dev wg0\n"
+	      "ip -4 route add throw 172.16.0.0/13 table 51820\n"
+	      "ip -4 route add throw 192.0.2.7/32 table 51820\n"
+	      "ip -4 route delete 172.16.0.0/12 dev wg0\n");
+	weft_host_state_clear(&plain);
+	want(HEAD "KillSwitch = on\n" PEER "10.1.0.0/16\n", &plain);
+	assert_int_equal(plain.fence.mark, 51820);
+	/* closed before all else, opened after all else */
+	check(&none, &plain,
+	      "nft add table inet weft-wg0 # kill switch, mark 51820\n" BASE
+	      "weft set wg0 fwmark 51820\nip -4 route add 10.1.0.0/16 dev wg0\n");
+	plain.fence.intact = true;
+	want(HEAD PEER "10.2.0.0/16\n", &b);
+	check(&plain, &b,
+	      "ip -4 route add 10.2.0.0/16 dev wg0\nweft set wg0 fwmark off\n"
+	      "ip -4 route delete 10.1.0.0/16 dev wg0\nnft delete table inet weft-wg0\n");
+	weft_host_state_clear(&b);
+	want(HEAD "MTU = auto\n" PEER "10.1.0.0/16\n", &b);
+	check(&plain, &b, "weft set wg0 fwmark off\nnft add table inet weft-wg0\n");
+	weft_host_state_clear(&b);
+	want(HEAD "KillSwitch = on\nExclude = 192.0.2.0/24\n" PEER "10.1.0.0/16\n", &b);
+	check(&plain, &b, "nft add table inet weft-wg0 # kill switch, mark 51820\n");
+	weft_host_state_clear(&b);
+	weft_host_state_clear(&a);
+	weft_host_state_clear(&plain);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(from_nothing),
-		cmocka_unit_test(smallest),
-		cmocka_unit_test(in_the_way),
+		cmocka_unit_test(from_nothing), cmocka_unit_test(weft_keys),
+		cmocka_unit_test(smallest),     cmocka_unit_test(in_the_way),
 		cmocka_unit_test(mark_and_dns),
 	};
 

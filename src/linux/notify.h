@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Telling systemd how the daemon is: sd_notify(3), without its library. */
-#ifndef WEFT_DAEMON_NOTIFY_H
-#define WEFT_DAEMON_NOTIFY_H
+/* Telling systemd how a service is: sd_notify(3), without its library. */
+#ifndef WEFT_LINUX_NOTIFY_H
+#define WEFT_LINUX_NOTIFY_H
 
 #include "util/error.h"
 
@@ -9,6 +9,6 @@
  * Sends `state` ("READY=1") to the socket `path` ("/…" or "@…", abstract). NULL: does nothing.
  * Never waits. 0 or negated errno.
  */
-WEFT_MUST_CHECK int weftd_notify(const char *path, const char *state);
+WEFT_MUST_CHECK int weft_notify(const char *path, const char *state);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sd_notify(3)'s datagram. */
-#include "daemon/notify.h"
+#include "linux/notify.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int weftd_notify(const char *path, const char *state)
+int weft_notify(const char *path, const char *state)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	size_t len, state_len = strlen(state);

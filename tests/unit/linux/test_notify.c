@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/notify.h"
+#include "linux/notify.h"
 
 static void arrives(void **state)
 {
@@ -27,11 +27,11 @@ static void arrives(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&sun,
 			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)n)),
 			 0);
-	assert_int_equal(weftd_notify(path, "READY=1"), 0);
+	assert_int_equal(weft_notify(path, "READY=1"), 0);
 	assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), 7);
 	assert_string_equal(got, "READY=1");
 	close(fd);
-	assert_int_equal(weftd_notify(path, "READY=1"), -ECONNREFUSED);
+	assert_int_equal(weft_notify(path, "READY=1"), -ECONNREFUSED);
 }
 
 static void nowhere(void **state)
@@ -42,12 +42,12 @@ static void nowhere(void **state)
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
 	path[199] = '\0';
-	assert_int_equal(weftd_notify(NULL, "READY=1"), 0);
-	assert_int_equal(weftd_notify("", "READY=1"), -EINVAL);
-	assert_int_equal(weftd_notify("@", "READY=1"), -EINVAL);
-	assert_int_equal(weftd_notify("relative", "READY=1"), -EINVAL);
-	assert_int_equal(weftd_notify(path, "READY=1"), -EINVAL);
-	assert_int_equal(weftd_notify("/nonexistent/socket", "READY=1"), -ENOENT);
+	assert_int_equal(weft_notify(NULL, "READY=1"), 0);
+	assert_int_equal(weft_notify("", "READY=1"), -EINVAL);
+	assert_int_equal(weft_notify("@", "READY=1"), -EINVAL);
+	assert_int_equal(weft_notify("relative", "READY=1"), -EINVAL);
+	assert_int_equal(weft_notify(path, "READY=1"), -EINVAL);
+	assert_int_equal(weft_notify("/nonexistent/socket", "READY=1"), -ENOENT);
 }
 
 int main(void)

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `weft run`: an interface as a service. up, then READY=1; SIGHUP reloads, SIGTERM and SIGINT take
+ * it down. An interface that goes by itself, with its daemon, is a failure, so that the service
+ * manager starts it again. sd_notify(3), systemd.service(5): Type=notify-reload.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "control/device.h"
+#include "host/keep.h"
+#include "linux/link.h"
+#include "linux/notify.h"
+
+#define OPTIONS (WEFT_CLI_VERBOSE | WEFT_CLI_KEEP_KILL_SWITCH)
+
+struct run {
+	const struct weft_cli *cli;
+	struct weft_cli_quick *q;
+	char **argv; /* as weft_cli_open_quick takes them */
+	int argc;
+	const char *notify_socket;
+	struct weft_link *link;
+	int signal_fd;
+	int watchdog_ms; /* -1: nobody waits for a sign of life */
+};
+
+static void tell(const struct run *r, const char *state)
+{
+	int rc = weft_notify(r->notify_socket, state);
+
+	if (rc)
+		weft_cli_failed(r->cli, "NOTIFY_SOCKET", rc);
+}
+
+static void on_hangup(int number)
+{
+	(void)number;
+}
+
+/*
+ * Signals wait while nothing is going on, and arrive while something is: what `up` has begun it
+ * takes back, and the programs that are run do not inherit that they are blocked. A SIGHUP that
+ * comes meanwhile is for nothing: what it is to bring is being read.
+ */
+static void let_signals(bool through)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(through ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+static int open_signals(void)
+{
+	const struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaction(SIGHUP, &action, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Half of the time in which the service manager wants to hear of us. */
+static int watchdog_ms(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	char *end;
+	unsigned long long n;
+
+	if (!usec || (pid && strtol(pid, NULL, 10) != (long)getpid()))
+		return -1;
+	errno = 0;
+	n = strtoull(usec, &end, 10);
+	if (errno || *end || !n || n / 2000 > INT_MAX)
+		return -1;
+	return n < 2000 ? 1 : (int)(n / 2000);
+}
+
+static void pat_watchdog(const struct run *r)
+{
+	struct weft_conf_device dev = {0};
+	int rc = weft_control_get(r->cli->backend, r->q->name, &dev);
+
+	weft_conf_device_clear(&dev);
+	if (!rc) /* else whoever waits for it acts */
+		tell(r, "WATCHDOG=1");
+}
+
+/* Takes what is meant for this process alone out of what its children get: the daemon would answer.
+ */
+static char *take_environment(struct run *r)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	char *copy = path ? strdup(path) : NULL;
+
+	r->notify_socket = copy;
+	r->watchdog_ms = watchdog_ms();
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+	return copy;
+}
+
+static void reload(struct run *r)
+{
+	struct weft_cli_quick fresh = {0};
+	struct timespec t;
+	char state[96];
+	int code = 1;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
+		 (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
+	tell(r, state);
+	let_signals(true);
+	if (weft_cli_open_quick(r->cli, r->argc, r->argv, OPTIONS, &fresh, &code))
+		code = weft_cli_reload_quick(&fresh);
+	let_signals(false);
+	if (code) {
+		weft_cli_quick_clear(&fresh); /* what is stays as it is */
+	} else {
+		weft_cli_quick_clear(r->q);
+		*r->q = fresh;
+	}
+	tell(r,
+	     code ? "READY=1\nSTATUS=Serving; the last reload failed" : "READY=1\nSTATUS=Serving");
+}
+
+static int take_down(struct run *r)
+{
+	struct weft_host_job job;
+	int code;
+
+	tell(r, "STOPPING=1");
+	let_signals(true);
+	weft_cli_job(r->q, &job);
+	job.stopped = NULL; /* once begun it is done to its end */
+	code = weft_cli_job_end(&job, weft_host_down(&job));
+	return code;
+}
+
+/* The number of a signal that has come, or 0. */
+static int take_signal(const struct run *r)
+{
+	struct signalfd_siginfo info;
+
+	return read(r->signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+/* main's exit code. */
+static int serve(struct run *r)
+{
+	for (;;) {
+		struct pollfd fds[] = {{.fd = r->signal_fd, .events = POLLIN},
+				       {.fd = weft_link_fd(r->link), .events = POLLIN}};
+		int n = poll(fds, 2, r->watchdog_ms), number, changes;
+
+		if (n < 0 && errno != EINTR)
+			return weft_cli_failed(r->cli, "poll", -errno);
+		if (n == 0)
+			pat_watchdog(r);
+		if (n <= 0)
+			continue;
+		changes = fds[1].revents ? weft_link_read(r->link) : 0;
+		if (changes > 0 && (changes & WEFT_LINK_DELETED)) {
+			weft_cli_error(r->cli,
+				       "%s is gone: its daemon has ended, or somebody has "
+				       "deleted it",
+				       r->q->name);
+			tell(r, "STOPPING=1\nSTATUS=The interface is gone");
+			weft_keep_stop(r->q->name);
+			return 1;
+		}
+		number = fds[0].revents ? take_signal(r) : 0;
+		if (number == SIGHUP)
+			reload(r);
+		else if (number)
+			return take_down(r);
+	}
+}
+
+static int watch(struct run *r)
+{
+	int rc;
+
+	r->signal_fd = open_signals();
+	if (r->signal_fd < 0)
+		return weft_cli_failed(r->cli, r->q->name, -errno);
+	rc = weft_link_open(&r->link, if_nametoindex(r->q->name));
+	if (rc) {
+		close(r->signal_fd);
+		return weft_cli_failed(r->cli, r->q->name, rc);
+	}
+	return 0;
+}
+
+int weft_cli_run(const struct weft_cli *cli, int argc, char **argv)
+{
+	struct weft_cli_quick q = {0};
+	struct run r = {.cli = cli, .q = &q, .argv = argv, .argc = argc};
+	int rc = 1;
+
+	if (weft_cli_open_quick(cli, argc, argv, OPTIONS, &q, &rc)) {
+		char *notify_socket = take_environment(&r);
+
+		/* one that is there is left of a service that was killed */
+		rc = if_nametoindex(q.name) ? weft_cli_reload_quick(&q) : weft_cli_up_quick(&q);
+		if (!rc) {
+			let_signals(false);
+			rc = watch(&r);
+			if (!rc) {
+				tell(&r, "READY=1\nSTATUS=Serving");
+				rc = serve(&r);
+				weft_link_close(r.link);
+				close(r.signal_fd);
+			} else {
+				(void)take_down(&r);
+			}
+		}
+		free(notify_socket);
+	}
+	weft_cli_quick_clear(&q);
+	return rc;
+}
