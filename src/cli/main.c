@@ -35,6 +35,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 weft_cli_killswitch, WEFT_CLI_WEFT, true, "--json on|off|show CONFIG"},
 	{"mtu", "Shows how long a packet the path to each peer carries", weft_cli_mtu,
 	 WEFT_CLI_WEFT, true, "--json INTERFACE"},
+	{"save", "Writes a running interface into its file for wg-quick", weft_cli_save,
+	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
 	 WEFT_CLI_WG_QUICK, false, "CONFIG"},
 	{"run", "Brings up an interface and stays until it is to go, for a service manager",
@@ -110,7 +112,7 @@ static int wg_quick(const struct weft_cli *cli, int argc, char **argv)
 
 	if (command)
 		return command->run(cli, argc - 1, argv + 1);
-	fprintf(stderr, "Usage: %s [ up | down | strip ] [ CONFIG_FILE | INTERFACE ]\n",
+	fprintf(stderr, "Usage: %s [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n",
 		cli->program);
 	return asked ? 0 : 1;
 }

@@ -38,7 +38,8 @@ WEFT_MUST_CHECK int weft_backend_parse(const char *text, size_t len,
  * drop_<reason> (reasons: core/drop.h), cookies_sent, under_load_ns, staged_bytes, relayed_pkts,
  * relayed_bytes; peer:
  * handshakes_initiated, handshakes_answered, handshakes_completed, handshakes_failed,
- * handshakes_unanswered, cookies_received, endpoint_age_sec, endpoint_changes, last_received_age_ms.
+ * handshakes_unanswered, cookies_received, endpoint_age_sec, endpoint_changes,
+ * last_received_age_ms.
  */
 struct weft_conf_extra {
 	char name[WEFT_CONF_EXTRA_NAME_LEN];

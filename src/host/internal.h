@@ -29,6 +29,9 @@ WEFT_MUST_CHECK int weft_host_take_lock(struct weft_host_job *job, const char *w
 WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
 				    const struct weft_quick_texts *hooks);
 
+/* weft_host_save for whoever has the lock. */
+WEFT_MUST_CHECK int weft_host_save_locked(struct weft_host_job *job);
+
 /*
  * Whether the file's excludes make sense: before anything is changed. 0 or a negative code; what
  * makes no difference is a warning.
