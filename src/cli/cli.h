@@ -57,6 +57,7 @@ int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_killswitch(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_save(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_run(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_keep(const struct weft_cli *cli, int argc, char **argv);
@@ -157,6 +158,12 @@ bool weft_cli_quick_name(const char *what, char ret_name[WEFT_QUICK_NAME_LEN]);
  */
 bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsigned known,
 			 struct weft_cli_quick *ret, int *ret_exit);
+
+/*
+ * Two peers with the same allowed IP: an error, which is printed (false), or, as wg-quick, a
+ * warning.
+ */
+bool weft_cli_check_claims(const struct weft_cli_quick *q);
 
 /* A job for the interface of `q`, whose steps and warnings go to stderr. Borrows `q`. */
 void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret);

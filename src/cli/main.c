@@ -30,6 +30,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WG_QUICK, true, "-v --keep-kill-switch CONFIG"},
 	{"reload", "Makes a running interface what its file says by now", weft_cli_reload,
 	 WEFT_CLI_WEFT, true, "-v --dry-run --json --exclude= CONFIG"},
+	{"save", "Writes a running interface into its file for wg-quick", weft_cli_save,
+	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
 	{"killswitch", "Keeps traffic from leaving outside an interface's tunnel, or lets it",
 	 weft_cli_killswitch, WEFT_CLI_WEFT, true, "--json on|off|show CONFIG"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
@@ -98,7 +100,7 @@ static int wg_quick(const struct weft_cli *cli, int argc, char **argv)
 
 	if (command)
 		return command->run(cli, argc - 1, argv + 1);
-	fprintf(stderr, "Usage: %s [ up | down | strip ] [ CONFIG_FILE | INTERFACE ]\n",
+	fprintf(stderr, "Usage: %s [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n",
 		cli->program);
 	return asked ? 0 : 1;
 }

@@ -111,10 +111,26 @@ static bool parse(const struct weft_cli *cli, struct weft_cli_quick *q)
 		weft_cli_fault(cli, &diag, &q->conf.wg.fault);
 	else if (rc)
 		weft_cli_failed(cli, q->path, rc);
-	else if (q->conf.save_config) /* better than to lose what was to be saved */
-		weft_cli_error(cli, "%s: SaveConfig is not known here: it can only be false",
-			       q->path);
-	return !rc && !q->conf.save_config;
+	return !rc;
+}
+
+bool weft_cli_check_claims(const struct weft_cli_quick *q)
+{
+	struct weft_diag diag = {0};
+	char text[1280];
+	int rc = weft_quick_check_claims(&q->conf, &diag);
+
+	if (rc && rc != WEFT_E_PARSE)
+		weft_cli_failed(q->cli, q->path, rc);
+	if (rc != WEFT_E_PARSE)
+		return !rc;
+	snprintf(diag.source, sizeof(diag.source), "%.255s", q->path);
+	(void)weft_diag_format(&diag, text, sizeof(text));
+	if (q->cli->as_wg_quick)
+		fprintf(stderr, "Warning: %s\n", text);
+	else
+		weft_cli_error(q->cli, "%s", text);
+	return q->cli->as_wg_quick;
 }
 
 /* What the command line excludes beside the file. */

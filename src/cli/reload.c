@@ -44,7 +44,7 @@ int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv)
 	struct weft_cli_quick q = {0};
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, known, &q, &rc))
+	if (weft_cli_open_quick(cli, argc, argv, known, &q, &rc) && weft_cli_check_claims(&q))
 		rc = weft_cli_reload_quick(&q);
 	weft_cli_quick_clear(&q);
 	return rc;

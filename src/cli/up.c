@@ -21,7 +21,8 @@ int weft_cli_up(const struct weft_cli *cli, int argc, char **argv)
 	struct weft_cli_quick q = {0};
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE | WEFT_CLI_EXCLUDE, &q, &rc))
+	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE | WEFT_CLI_EXCLUDE, &q, &rc) &&
+	    weft_cli_check_claims(&q))
 		rc = weft_cli_up_quick(&q);
 	weft_cli_quick_clear(&q);
 	return rc;

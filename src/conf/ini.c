@@ -100,18 +100,29 @@ bool weft_ini_next_line(const char **text, size_t *len, const char **ret_line, s
 	return true;
 }
 
-/* Where byte `at` of the bare line stands in the file's line, from 1. */
+/* Two counts of the same byte: of the bare line, and of the file's. */
+struct place {
+	size_t bare, raw;
+};
+
+/* Where byte `at` of the bare line stands in the file's line, from 1, looked for from `p` on. */
+static unsigned column_from(const struct reader *r, struct place *p, size_t at)
+{
+	for (; p->raw < r->raw_len; p->raw++) {
+		if (weft_ini_is_space(r->raw[p->raw]))
+			continue;
+		if (p->bare == at)
+			break;
+		p->bare++;
+	}
+	return (unsigned)p->raw + 1;
+}
+
 static unsigned column(const struct reader *r, size_t at)
 {
-	size_t i = 0;
+	struct place p = {0};
 
-	for (; i < r->raw_len; i++) {
-		if (weft_ini_is_space(r->raw[i]))
-			continue;
-		if (!at--)
-			break;
-	}
-	return (unsigned)i + 1;
+	return column_from(r, &p, at);
 }
 
 bool weft_ini_is_srv(const char *text, size_t len)
@@ -223,6 +234,7 @@ static int read_key(struct reader *r, const char *name, const char *text, size_t
 static int read_allowed_ips(struct reader *r, const char *text, size_t len)
 {
 	struct weft_conf_peer *peer = last_peer(r);
+	struct place place = {0};
 
 	while (len) {
 		const char *comma = memchr(text, ',', len);
@@ -246,6 +258,9 @@ static int read_allowed_ips(struct reader *r, const char *text, size_t len)
 		if (weft_prefix_mask(&p) && r->host_bits)
 			r->host_bits(r->ctx, r->line, text, n);
 		rc = weft_conf_add_allowed_ip(peer, &p, false);
+		if (!rc && r->first)
+			rc = r->first->allowed_ip(r->first->ctx, r->ret->dev.n_peers - 1, r->line,
+						  column_from(r, &place, (size_t)(text - r->c)));
 		if (rc)
 			return rc;
 		text += comma ? n + 1 : n;

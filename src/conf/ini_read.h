@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the readers of WireGuard's file and of wg-quick's share. Inside src/conf only.
+ * What the readers, and the writers, of WireGuard's file and of wg-quick's share. Inside src/conf
+ * only.
  */
 #ifndef WEFT_CONF_INI_READ_H
 #define WEFT_CONF_INI_READ_H
@@ -65,6 +66,8 @@ struct weft_ini_first {
 	 */
 	int (*endpoint)(void *ctx, size_t peer, unsigned line, unsigned column, const char *text,
 			size_t len);
+	/* Where each allowed IP of peer `peer` stands, in turn. Returns as above. */
+	int (*allowed_ip)(void *ctx, size_t peer, unsigned line, unsigned column);
 	void *ctx;
 };
 
@@ -75,5 +78,14 @@ struct weft_ini_first {
 WEFT_MUST_CHECK int weft_ini_read(const char *text, size_t len, struct weft_ini_result *ret,
 				  weft_conf_host_bits host_bits, void *ctx,
 				  const struct weft_ini_first *first, struct weft_diag *diag);
+
+/*
+ * Parts of weft_ini_write: [Interface] without that line; and a peer, with its name as a comment,
+ * and these lines for its endpoint. Each may be NULL. 0 or -ENOMEM.
+ */
+WEFT_MUST_CHECK int weft_ini_write_device(struct weft_text *out,
+					  const struct weft_conf_device *dev);
+WEFT_MUST_CHECK int weft_ini_write_peer(struct weft_text *out, const struct weft_conf_peer *peer,
+					const char *name, const char *endpoints);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer of WireGuard's configuration file: showconf's output, byte for byte as wg has it, but
  * for what wg does not know. */
-#include "conf/ini.h"
+#include "conf/ini_read.h"
 
 #include <string.h>
 
@@ -22,11 +22,14 @@ static int put_key(struct weft_text *out, const char *name, const uint8_t key[WE
 	return rc ? rc : weft_text_append(out, "\n", 1);
 }
 
-static int write_peer(struct weft_text *out, const struct weft_conf_peer *peer)
+int weft_ini_write_peer(struct weft_text *out, const struct weft_conf_peer *peer, const char *name,
+			const char *endpoints)
 {
 	char text[WEFT_CONF_ENDPOINT_LEN];
 	int rc = weft_text_printf(out, "[Peer]\n");
 
+	if (!rc && name)
+		rc = weft_text_printf(out, "# Name = %s\n", name);
 	if (!rc)
 		rc = put_key(out, "PublicKey", peer->public_key);
 	if (!rc && !weft_ct_is_zero(peer->psk.b, WEFT_KEY_LEN))
@@ -36,7 +39,9 @@ static int write_peer(struct weft_text *out, const struct weft_conf_peer *peer)
 				      weft_prefix_format(&peer->allowed_ips[i].prefix, text));
 	if (!rc && peer->n_allowed_ips)
 		rc = weft_text_printf(out, "\n");
-	if (!rc && peer->endpoint.ip.family != WEFT_NONE)
+	if (!rc && endpoints)
+		rc = weft_text_append(out, endpoints, strlen(endpoints));
+	else if (!rc && peer->endpoint.ip.family != WEFT_NONE)
 		rc = weft_text_printf(out, "Endpoint = %s\n", weft_conf_endpoint_text(peer, text));
 	if (!rc && peer->keepalive_s)
 		rc = weft_text_printf(out, "PersistentKeepalive = %u\n",
@@ -44,11 +49,11 @@ static int write_peer(struct weft_text *out, const struct weft_conf_peer *peer)
 	return rc;
 }
 
-int weft_ini_write(struct weft_text *out, const struct weft_conf_device *dev)
+int weft_ini_write_device(struct weft_text *out, const struct weft_conf_device *dev)
 {
-	int rc = weft_text_printf(out, "[Interface]\n");
+	int rc = 0;
 
-	if (!rc && dev->listen_port)
+	if (dev->listen_port)
 		rc = weft_text_printf(out, "ListenPort = %u\n", (unsigned)dev->listen_port);
 	if (!rc && dev->fwmark)
 		rc = weft_text_printf(out, "FwMark = 0x%x\n", (unsigned)dev->fwmark);
@@ -56,10 +61,19 @@ int weft_ini_write(struct weft_text *out, const struct weft_conf_device *dev)
 		rc = weft_text_printf(out, "Relay = fast\n");
 	if (!rc && !weft_ct_is_zero(dev->private_key.b, WEFT_KEY_LEN))
 		rc = put_key(out, "PrivateKey", dev->private_key.b);
+	return rc;
+}
+
+int weft_ini_write(struct weft_text *out, const struct weft_conf_device *dev)
+{
+	int rc = weft_text_printf(out, "[Interface]\n");
+
+	if (!rc)
+		rc = weft_ini_write_device(out, dev);
 	if (!rc)
 		rc = weft_text_printf(out, "\n");
 	for (size_t i = 0; !rc && i < dev->n_peers; i++) {
-		rc = write_peer(out, &dev->peers[i]);
+		rc = weft_ini_write_peer(out, &dev->peers[i], NULL, NULL);
 		if (!rc && i + 1 < dev->n_peers)
 			rc = weft_text_printf(out, "\n");
 	}

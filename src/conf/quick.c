@@ -501,6 +501,29 @@ static int on_endpoint(void *ctx, size_t peer, unsigned line, unsigned column, c
 	return 0;
 }
 
+/* weft_ini_first.allowed_ip */
+static int on_allowed_ip(void *ctx, size_t peer, unsigned line, unsigned column)
+{
+	struct reader *r = ctx;
+	struct weft_quick_peer *p;
+	int rc = reach_peers(r->ret, peer + 1);
+
+	if (rc)
+		return rc;
+	p = &r->ret->peers[peer];
+	if (p->n_places == p->cap_places) {
+		size_t cap = p->cap_places ? p->cap_places * 2 : 4;
+		struct weft_quick_place *v = reallocarray(p->places, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		p->places = v;
+		p->cap_places = cap;
+	}
+	p->places[p->n_places++] = (struct weft_quick_place){line, column};
+	return 0;
+}
+
 /* weft_ini_first.line */
 static int on_line(void *ctx, unsigned number, const char *raw, size_t len)
 {
@@ -530,7 +553,8 @@ int weft_quick_parse(const char *text, size_t len, struct weft_quick *ret,
 		     weft_conf_host_bits host_bits, void *ctx, struct weft_diag *diag)
 {
 	struct reader r = {.ret = ret, .diag = diag};
-	const struct weft_ini_first first = {.line = on_line, .endpoint = on_endpoint, .ctx = &r};
+	const struct weft_ini_first first = {
+		.line = on_line, .endpoint = on_endpoint, .allowed_ip = on_allowed_ip, .ctx = &r};
 	int rc = weft_ini_read(text, len, &ret->wg, host_bits, ctx, &first, diag);
 
 	return rc ? rc : reach_peers(ret, ret->wg.dev.n_peers);
@@ -551,6 +575,7 @@ static void clear_peers(struct weft_quick *q)
 		for (size_t j = 0; j < q->peers[i].n_endpoints; j++)
 			free(q->peers[i].endpoints[j].text);
 		free(q->peers[i].endpoints);
+		free(q->peers[i].places);
 		free(q->peers[i].name);
 	}
 	free(q->peers);

@@ -41,17 +41,18 @@ struct weft_quick_endpoint {
 	char *text; /* NUL-terminated */
 };
 
+struct weft_quick_place {
+	unsigned line, column;
+};
+
 /* What is said of a peer beyond WireGuard. */
 struct weft_quick_peer {
 	char *name; /* from a comment "# Name = x" or "# friendly_name = x"; NULL: none */
 	struct weft_quick_endpoint *endpoints; /* in the file's order */
 	size_t n_endpoints;
 	bool settled; /* the peer's endpoint is one that it has: nothing is to be resolved */
-};
-
-/* Where something stands in the file; zeros: not in it. */
-struct weft_quick_place {
-	unsigned line, column;
+	struct weft_quick_place *places; /* of its allowed IPs, in their order */
+	size_t n_places, cap_places;
 };
 
 struct weft_quick {
@@ -100,6 +101,12 @@ WEFT_MUST_CHECK int weft_quick_add_excludes(struct weft_quick *q, const char *te
 					    struct weft_diag *diag);
 
 /*
+ * Two peers of a file may not have the same allowed IP, although WireGuard would let the last have
+ * it. 0, WEFT_E_PARSE (`diag`, may be NULL, names both places) or -ENOMEM. Any thread.
+ */
+WEFT_MUST_CHECK int weft_quick_check_claims(const struct weft_quick *q, struct weft_diag *diag);
+
+/*
  * Appends what `wg-quick strip` prints: the lines that are not wg-quick's, without the white space
  * around them, and an empty one. Values are not looked at, but that of SaveConfig, which wg-quick
  * refuses: then WEFT_E_PARSE, and `diag` and `ret_fault` (each may be NULL) say so. Else 0,
@@ -107,6 +114,23 @@ WEFT_MUST_CHECK int weft_quick_add_excludes(struct weft_quick *q, const char *te
  */
 WEFT_MUST_CHECK int weft_quick_strip(const char *text, size_t len, struct weft_text *out,
 				     struct weft_fault *ret_fault, struct weft_diag *diag);
+
+/* An interface as it is, for weft_quick_write. Borrowed. */
+struct weft_quick_now {
+	const struct weft_conf_device *dev;
+	const struct weft_prefix *addresses;
+	size_t n_addresses;
+	uint32_t mtu;
+	const struct weft_quick_texts *dns_servers, *dns_search;
+};
+
+/*
+ * Appends the file that `wg-quick save` makes of an interface, whose file so far is `q`. It has the
+ * keys in it. Names of peers and of endpoints, several endpoints of a peer and weft's own keys are
+ * kept, other comments are not. 0 or -ENOMEM. Any thread.
+ */
+WEFT_MUST_CHECK int weft_quick_write(struct weft_text *out, const struct weft_quick *q,
+				     const struct weft_quick_now *now);
 
 /* True if wg-quick takes it for an interface's name: 1 to 15 of [a-zA-Z0-9_=+.-]. Any thread. */
 bool weft_quick_is_name(const char *text, size_t len);

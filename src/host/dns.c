@@ -8,6 +8,8 @@
 #include "host/host.h"
 
 #define INTERFACE_ORDER "/etc/resolvconf/interface-order"
+#define DEBIAN_DIR      "/etc/resolvconf/run/interface"
+#define MAX_DNS         65536 /* bytes */
 #define NAME_LEN        (64 + WEFT_QUICK_NAME_LEN)
 
 /* Debian's resolvconf ranks interfaces by a prefix of their names: the first that takes any. */
@@ -100,4 +102,35 @@ int weft_host_set_dns(const char *ifname, const char *dns)
 	int rc = by_resolvconf(ifname, dns);
 
 	return rc == -ENOENT ? by_resolvectl(ifname, dns) : rc;
+}
+
+/* Where Debian's resolvconf, which has no -l, keeps it. */
+static int read_debian(const char *name, struct weft_text *out)
+{
+	char path[sizeof(DEBIAN_DIR) + NAME_LEN], line[256];
+	FILE *f;
+	int rc = 0;
+
+	snprintf(path, sizeof(path), DEBIAN_DIR "/%s", name);
+	f = fopen(path, "re");
+	if (!f)
+		return -ENOENT;
+	while (!rc && fgets(line, sizeof(line), f))
+		rc = out->len > MAX_DNS ? WEFT_E_LIMIT : weft_text_append(out, line, strlen(line));
+	fclose(f);
+	return rc;
+}
+
+int weft_host_get_dns(const char *ifname, struct weft_text *ret_dns)
+{
+	char name[NAME_LEN];
+	const char *const argv[] = {"resolvconf", "-l", name, NULL};
+	int rc;
+
+	ranked_name(ifname, name);
+	rc = weft_host_run_for(argv, MAX_DNS, ret_dns);
+	if (!rc)
+		return 0;
+	weft_text_clear(ret_dns);
+	return read_debian(name, ret_dns) ? -ENOENT : 0;
 }

@@ -88,6 +88,8 @@ static int down(struct weft_host_job *job)
 		return -ENODEV;
 	}
 	rc = weft_host_hooks(job, &job->quick->pre_down);
+	if (!rc && job->quick->save_config)
+		rc = weft_host_save_locked(job);
 	if (rc)
 		return rc;
 	rc = weft_host_take_down(job, mark);

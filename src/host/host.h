@@ -40,9 +40,19 @@ WEFT_MUST_CHECK int weft_host_apply(struct weft_ifconf *conf, const char *ifname
 WEFT_MUST_CHECK int weft_host_set_dns(const char *ifname, const char *dns);
 
 /*
+ * The interface's name servers, as resolvconf has them now. 0, or -ENOENT: it does not say.
+ * `ret_dns` is cleared by the caller.
+ */
+WEFT_MUST_CHECK int weft_host_get_dns(const char *ifname, struct weft_text *ret_dns);
+
+/*
  * Runs a program and waits for it, with `input` (may be NULL) on its standard input. Returns its
  * exit code, 128 and the signal that ended it, or a negated errno (-ENOENT: no such program).
  */
 WEFT_MUST_CHECK int weft_host_run(const char *const *argv, const struct weft_text *input);
+
+/* Runs a program for what it prints, at most `limit` bytes. As above, or WEFT_E_LIMIT. */
+WEFT_MUST_CHECK int weft_host_run_for(const char *const *argv, size_t limit,
+				      struct weft_text *ret_output);
 
 #endif

@@ -54,6 +54,9 @@ bool weft_host_is_closed(const char *ifname);
 /* Starts, tells or ends the keeper, as the file wants it. That it cannot is a warning. */
 void weft_host_keep(struct weft_host_job *job);
 
+/* weft_host_save for whoever has the lock. */
+WEFT_MUST_CHECK int weft_host_save_locked(struct weft_host_job *job);
+
 /* down without hooks. `mark`: of the device. 0 or the first negative code. */
 int weft_host_take_down(struct weft_host_job *job, uint32_t mark);
 

@@ -43,8 +43,9 @@ struct weft_host_job {
 WEFT_MUST_CHECK int weft_host_up(struct weft_host_job *job);
 
 /*
- * Takes the interface away and all that is there for it, as far as it can. -ENODEV: it is no
- * WireGuard interface. If a hook of PreDown fails nothing is changed. 0 or the first negative code.
+ * Takes the interface away and all that is there for it, as far as it can; with SaveConfig saves it
+ * first. -ENODEV: it is no WireGuard interface. If a hook of PreDown or the saving fails nothing is
+ * changed. 0 or the first negative code.
  */
 WEFT_MUST_CHECK int weft_host_down(struct weft_host_job *job);
 
@@ -64,5 +65,12 @@ WEFT_MUST_CHECK int weft_host_reload(struct weft_host_job *job, bool dry_run);
  */
 WEFT_MUST_CHECK int weft_host_kill_switch_on(struct weft_host_job *job);
 WEFT_MUST_CHECK int weft_host_kill_switch_off(struct weft_host_job *job);
+
+/*
+ * Writes the interface as it is by now into its file, in one step, for root alone: as `wg-quick
+ * save`, and conf/quick.h has what is kept beyond. -ENODEV: it is no WireGuard interface. 0 or a
+ * negative code.
+ */
+WEFT_MUST_CHECK int weft_host_save(struct weft_host_job *job);
 
 #endif

@@ -41,29 +41,67 @@ static int as_file(const struct weft_text *text)
 	return fd;
 }
 
-int weft_host_run(const char *const *argv, const struct weft_text *input)
+/* `in`, `out`: what is to be standard input and output; -1: as ours. */
+static int run(const char *const *argv, int in, int out)
 {
 	posix_spawn_file_actions_t actions;
-	int fd = input ? as_file(input) : -1;
 	int err, status = 0;
 	char **args;
 	pid_t pid;
 
-	if (input && fd < 0)
-		return fd;
 	memcpy(&args, &argv, sizeof(args)); /* posix_spawn changes none of it */
 	err = posix_spawn_file_actions_init(&actions);
-	if (!err && input)
-		err = posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
+	if (!err && in >= 0)
+		err = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	if (!err && out >= 0)
+		err = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	/* its complaints are of no interest where its answer is */
+	if (!err && out >= 0)
+		err = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null",
+						       O_WRONLY, 0);
 	if (!err)
 		err = posix_spawnp(&pid, argv[0], &actions, NULL, args, environ);
 	posix_spawn_file_actions_destroy(&actions);
-	if (fd >= 0)
-		close(fd);
 	if (err)
 		return -err;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int read_back(int fd, size_t limit, struct weft_text *out)
+{
+	char buf[4096];
+	int rc = lseek(fd, 0, SEEK_SET) < 0 ? -EIO : 0;
+	ssize_t n;
+
+	while (!rc && (n = read(fd, buf, sizeof(buf))) > 0)
+		rc = out->len + (size_t)n > limit ? WEFT_E_LIMIT
+						  : weft_text_append(out, buf, (size_t)n);
+	return rc;
+}
+
+int weft_host_run_for(const char *const *argv, size_t limit, struct weft_text *ret_output)
+{
+	int fd = memfd_create("weft", MFD_CLOEXEC), rc, bad;
+
+	if (fd < 0)
+		return -errno;
+	rc = run(argv, -1, fd);
+	bad = rc < 0 ? 0 : read_back(fd, limit, ret_output);
+	close(fd);
+	return bad ? bad : rc;
+}
+
+int weft_host_run(const char *const *argv, const struct weft_text *input)
+{
+	int fd = input ? as_file(input) : -1, rc;
+
+	if (input && fd < 0)
+		return fd;
+	rc = run(argv, fd, -1);
+	if (fd >= 0)
+		close(fd);
+	return rc;
 }

@@ -48,6 +48,30 @@ static void check_same_device(const struct weft_quick *q, const struct weft_text
 	weft_ini_result_clear(&r);
 }
 
+/* What is written of it can be read again; who has what is clear, or there are two places. */
+static void check_written(const struct weft_quick *q)
+{
+	const struct weft_quick_now now = {.dev = &q->wg.dev,
+					   .addresses = q->addresses,
+					   .n_addresses = q->n_addresses,
+					   .mtu = q->mtu,
+					   .dns_servers = &q->dns_servers,
+					   .dns_search = &q->dns_search};
+	struct weft_text text = {0};
+	struct weft_diag diag = {0};
+	struct weft_quick again = {0};
+	int rc = weft_quick_check_claims(q, &diag);
+
+	FUZZ_CHECK(!rc || (rc == WEFT_E_PARSE && diag.line > 0 && diag.hint[0]));
+	FUZZ_CHECK(!weft_quick_write(&text, q, &now));
+	FUZZ_CHECK(!weft_quick_parse(text.p, text.len, &again, NULL, NULL, NULL));
+	FUZZ_CHECK(again.n_peers == q->n_peers && again.n_addresses == q->n_addresses);
+	for (size_t i = 0; i < q->n_peers; i++)
+		FUZZ_CHECK(q->peers[i].n_places == q->wg.dev.peers[i].n_allowed_ips);
+	weft_text_clear(&text);
+	weft_quick_clear(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
@@ -70,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!parsed) {
 		check_parsed(&q);
 		check_same_device(&q, &once);
+		check_written(&q);
 	}
 	weft_text_clear(&once);
 	weft_text_clear(&twice);

@@ -190,7 +190,6 @@ def test_mtu_of_the_way(world):
     ("Address = 10.99.0.1/24", "File exists"),
     ("Table = nosuch", "No such file"),
     ("DNS = 10.0.0.1\nPostUp = false", "ended with 1"),
-    ("SaveConfig = true", "SaveConfig is not known here"),
     ("Adress = 1.2.3.4", ":4:1: [Interface] has no key"),
 ])
 def test_failure_leaves_nothing(world, line, said):

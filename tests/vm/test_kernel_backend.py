@@ -370,3 +370,80 @@ def test_a_name_that_both_have(kernel):
         ip link del wc
         [ "$(weft show wc fwmark)" = 0x1 ] || say the other
         ip link del wc-tun""")
+
+
+# ---- up, reload, save, down
+
+OLD = f"""[Interface]
+PrivateKey = {PRIVATE}
+ListenPort = 51999
+Address = 10.0.0.1/24, fd00::1/64
+
+[Peer]
+PublicKey = {K1}
+PresharedKey = {PSK}
+AllowedIPs = 10.1.0.0/16, 10.2.0.0/16
+Endpoint = 192.0.2.1:7
+
+[Peer]
+PublicKey = {K2}
+AllowedIPs = 10.3.0.0/16
+"""
+NEW = f"""[Interface]
+PrivateKey = {PRIVATE}
+ListenPort = 51998
+Address = 10.0.0.2/24
+MTU = 1300
+
+[Peer]
+PublicKey = {K1}
+AllowedIPs = 10.1.0.0/16, 10.3.0.0/16, fd03::/64
+Endpoint = 192.0.2.1:7
+PersistentKeepalive = 25
+
+[Peer]
+PublicKey = {K3}
+AllowedIPs = 10.2.0.0/16
+"""
+STATE = """
+state() {
+	wg showconf wk | sort; ip -o address show dev wk | sed 's/^[0-9]*: //' | sort
+	ip route show dev wk | sort; ip -6 route show dev wk | sort
+	ip link show wk | grep -o 'mtu [0-9]*'
+}
+file() { mkdir -p /run /etc/wireguard; cp /tmp/$1 /etc/wireguard/wk.conf; }
+"""
+
+
+def test_up_reload_save_down(kernel):
+    kernel.file("old", OLD)
+    kernel.file("new", NEW)
+    kernel.file("saving", NEW.replace("MTU = 1300", "SaveConfig = true"))
+    kernel.file("clash", OLD.replace("10.2.0.0/16", "10.9.0.0/16"))
+    kernel.file("userspace", OLD.replace("Address", "Backend = userspace\nAddress"))
+    kernel.run(STATE + """
+        chmod 700 /etc/wireguard 2>/dev/null
+        file old; weft up -v wk >/tmp/said 2>&1 || say "up: $(cat /tmp/said)"
+        grep -q '^.#. ip link add wk type wireguard' /tmp/said || say "said: $(cat /tmp/said)"
+        [ -z "$(weft show interfaces --backend userspace)" ] || say a daemon
+        state >/tmp/was
+        [ -z "$(weft reload --dry-run wk)" ] || say "a plan: $(weft reload --dry-run wk)"
+        ip link add other type dummy; ip link set other up; ip route add 10.9.0.0/16 dev other
+        file clash; weft reload wk 2>/tmp/said && say no clash
+        grep -q 'File exists (all is as it was before)' /tmp/said || say "said: $(cat /tmp/said)"
+        state | cmp - /tmp/was || say "taken back: $(state)"
+        ip link del other
+        file new; weft reload wk || say reload
+        [ -z "$(weft reload --dry-run wk)" ] || say "a plan: $(weft reload --dry-run wk)"
+        state >/tmp/reloaded
+        weft down wk || say down; ip link show wk 2>/dev/null && say still there
+        weft up wk || say up; state | cmp - /tmp/reloaded || say "$(cat /tmp/reloaded) --- $(state)"
+        weft down wk""")
+    kernel.run(STATE + f"""
+        file saving; weft up --backend kernel wk || say up
+        wg set wk peer {K2} allowed-ips 10.7.0.0/16; weft down wk || say down
+        grep -q '^PublicKey = {K2}$' /etc/wireguard/wk.conf || say "$(cat /etc/wireguard/wk.conf)"
+        weft up wk || say up again; wg show wk peers | grep -q {K2} || say no peer; weft down wk
+        file userspace; weft up wk || say weftd
+        [ "$(weft show interfaces --backend userspace)" = wk ] || say "whose is it"
+        weft reload wk && weft down wk || say down""")
