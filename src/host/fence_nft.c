@@ -3,16 +3,33 @@
 #include "host/fence_nft.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* libnftables ends the process where the kernel has no netfilter. 0 or negated errno. */
+static int look_for_netfilter(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
 
 int weft_host_nft(const char *commands, bool json, struct weft_text *out)
 {
-	struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+	struct nft_ctx *ctx;
 	const char *said;
-	int rc;
+	int rc = look_for_netfilter();
 
+	if (rc)
+		return rc;
+	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!ctx)
 		return -ENOMEM;
 	if (json)
@@ -41,7 +58,7 @@ int weft_fence_observe(const char *ifname, struct weft_fence *ret)
 	else if (rc == -EIO) /* there is none, if nft can tell what there is */
 		rc = weft_host_nft("list tables", false, NULL);
 	weft_text_clear(&json);
-	return rc;
+	return rc == -EPROTONOSUPPORT ? 0 : rc; /* what the kernel has not there is none of */
 }
 
 int weft_fence_apply(const char *ifname, const struct weft_fence *f)
