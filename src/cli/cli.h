@@ -57,6 +57,7 @@ int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_killswitch(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_mtu(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_save(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_run(const struct weft_cli *cli, int argc, char **argv);

@@ -16,7 +16,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	{"set", "Change the current configuration, add peers, remove peers, or change peers",
 	 weft_cli_set, WEFT_CLI_WG, true,
 	 "INTERFACE "
-	 "listen-port=|fwmark=off|private-key=FILE|relay=fast,off|peer=PEER|remove|"
+	 "listen-port=|fwmark=off|private-key=FILE|relay=fast,off|path-mtu=probe,off|peer=PEER|"
+	 "remove|"
 	 "preshared-key=FILE|endpoint=|persistent-keepalive=off|allowed-ips= ..."},
 	{"setconf", "Applies a configuration file to a WireGuard interface", weft_cli_setconf,
 	 WEFT_CLI_WG, true, "INTERFACE FILE"},
@@ -32,6 +33,8 @@ const struct weft_cli_command weft_cli_commands[] = {
 	 WEFT_CLI_WEFT, true, "-v --dry-run --json --exclude= CONFIG"},
 	{"killswitch", "Keeps traffic from leaving outside an interface's tunnel, or lets it",
 	 weft_cli_killswitch, WEFT_CLI_WEFT, true, "--json on|off|show CONFIG"},
+	{"mtu", "Shows how long a packet the path to each peer carries", weft_cli_mtu,
+	 WEFT_CLI_WEFT, true, "--json INTERFACE"},
 	{"save", "Writes a running interface into its file for wg-quick", weft_cli_save,
 	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,

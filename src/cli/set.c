@@ -16,10 +16,10 @@
 	"<ip1>/<cidr1>[,<ip2>/<cidr2>]...] ]..."
 
 static const char wg_usage[] = USAGE("");
-static const char weft_usage[] = USAGE("[relay fast|off] ");
+static const char weft_usage[] = USAGE("[relay fast|off] [path-mtu probe|off] ");
 
-static const char *const device_words[] = {"listen-port", "fwmark", "private-key",
-					   "relay",       "peer",   NULL};
+static const char *const device_words[] = {"listen-port", "fwmark", "private-key", "relay",
+					   "path-mtu",    "peer",   NULL};
 static const char *const peer_words[] = {
 	"peer", "remove", "preshared-key", "endpoint", "persistent-keepalive", "allowed-ips", NULL};
 
@@ -185,6 +185,9 @@ static bool device_word(struct words *w, const char *word, const char *value)
 	} else if (strcmp(word, "relay") == 0 && !w->cli->as_wg) {
 		kind = weft_value_relay(value, strlen(value), &w->dev.relay);
 		w->dev.has |= WEFT_DEVICE_HAS_RELAY;
+	} else if (strcmp(word, "path-mtu") == 0 && !w->cli->as_wg) {
+		kind = weft_value_path_mtu(value, strlen(value), &w->dev.path_mtu);
+		w->dev.has |= WEFT_DEVICE_HAS_PATH_MTU;
 	} else if (strcmp(word, "private-key") == 0) {
 		w->dev.has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
 		return weft_cli_read_key(w->cli, value, &w->dev.private_key);

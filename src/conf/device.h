@@ -92,6 +92,7 @@ enum weft_conf_device_has {
 	WEFT_DEVICE_REPLACE_PEERS = 1 << 3,
 	WEFT_DEVICE_HAS_PUBLIC_KEY = 1 << 4, /* only in a get */
 	WEFT_DEVICE_HAS_RELAY = 1 << 5,
+	WEFT_DEVICE_HAS_PATH_MTU = 1 << 6,
 };
 
 /* What becomes of packets from one peer to another. weft's own: no other device knows it. */
@@ -99,6 +100,17 @@ enum weft_conf_relay {
 	WEFT_CONF_RELAY_DEFAULT, /* only in a change: as the daemon was started */
 	WEFT_CONF_RELAY_OFF,     /* the host forwards them */
 	WEFT_CONF_RELAY_FAST,    /* they go across, past the host */
+};
+
+/*
+ * Whether it is measured how long a packet each peer's path carries. weft's own: no other device
+ * knows it. Each peer then has the figures path_mtu (bytes of inner packet; not there: not
+ * measured), path_mtu_state (enum weft_path_state, core/device.h), path_mtu_route (the outer
+ * route's MTU), path_mtu_probes (sent) and path_mtu_age_sec.
+ */
+enum weft_conf_path_mtu {
+	WEFT_CONF_PATH_MTU_OFF,
+	WEFT_CONF_PATH_MTU_PROBE,
 };
 
 struct weft_conf_device {
@@ -109,6 +121,7 @@ struct weft_conf_device {
 	uint16_t listen_port;
 	uint32_t fwmark;
 	enum weft_conf_relay relay;
+	enum weft_conf_path_mtu path_mtu;
 	struct weft_conf_peer *peers;
 	size_t n_peers, cap_peers;
 	/* only in a get */

@@ -64,6 +64,11 @@ static bool prefix(struct span s, struct weft_prefix *ret)
 	return true;
 }
 
+static bool path_mtu(struct span s, enum weft_conf_path_mtu *ret)
+{
+	return weft_value_path_mtu(s.p, s.len, ret) == WEFT_FAULT_NONE;
+}
+
 static bool relay(struct span s, enum weft_conf_relay *ret)
 {
 	if (is(s, "fast"))
@@ -168,6 +173,10 @@ static const char *set_device(struct weft_conf_device *dev, struct span key, str
 		if (!relay(value, &dev->relay))
 			return "fast, off or default";
 		dev->has |= WEFT_DEVICE_HAS_RELAY;
+	} else if (is(key, "weft_path_mtu")) {
+		if (!path_mtu(value, &dev->path_mtu))
+			return "probe or off";
+		dev->has |= WEFT_DEVICE_HAS_PATH_MTU;
 	} else if (is(key, "replace_peers")) {
 		if (!is(value, "true"))
 			return WANT_TRUE;
@@ -449,6 +458,9 @@ int weft_uapi_write_set(struct weft_text *out, const struct weft_conf_device *de
 				      dev->relay == WEFT_CONF_RELAY_FAST  ? "fast"
 				      : dev->relay == WEFT_CONF_RELAY_OFF ? "off"
 									  : "default");
+	if (!rc && (dev->has & WEFT_DEVICE_HAS_PATH_MTU))
+		rc = weft_text_printf(out, "weft_path_mtu=%s\n",
+				      dev->path_mtu == WEFT_CONF_PATH_MTU_PROBE ? "probe" : "off");
 	if (!rc && (dev->has & WEFT_DEVICE_REPLACE_PEERS))
 		rc = weft_text_printf(out, "replace_peers=true\n");
 	for (size_t i = 0; !rc && i < dev->n_peers; i++)
@@ -474,6 +486,8 @@ int weft_uapi_write_device(struct weft_text *out, const struct weft_conf_device 
 	/* told only when it is on: others need not know the word */
 	if (!rc && dev->relay == WEFT_CONF_RELAY_FAST)
 		rc = put_text(out, "weft_relay=fast\n");
+	if (!rc && dev->path_mtu == WEFT_CONF_PATH_MTU_PROBE)
+		rc = put_text(out, "weft_path_mtu=probe\n");
 	if (!rc)
 		rc = put_extras(out, &dev->extras);
 	return rc;
@@ -539,6 +553,8 @@ static int get_device(struct weft_conf_device *dev, struct span key, struct span
 	} else if (is(key, "weft_relay")) {
 		(void)relay(value,
 			    &dev->relay); /* a word that is not known: as if it was not there */
+	} else if (is(key, "weft_path_mtu")) {
+		(void)path_mtu(value, &dev->path_mtu);
 	} else if (is(key, "weft_version")) {
 		if (value.len < sizeof(dev->version)) {
 			memset(dev->version, 0, sizeof(dev->version));

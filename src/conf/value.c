@@ -26,6 +26,7 @@ static const struct {
 		{"seconds from 1 to 65535, or \"off\"",
 		 "Persistent keepalive interval is neither 0/off nor 1-65535: `%s'", true},
 	[WEFT_FAULT_RELAY] = {"\"fast\" or \"off\"", "Line unrecognized: `%s'", true},
+	[WEFT_FAULT_PATH_MTU] = {"\"probe\" or \"off\"", "Line unrecognized: `%s'", true},
 	[WEFT_FAULT_ADDRESS] = {"an IPv4 or IPv6 address, with or without /length",
 				"Unable to parse IP address: `%s'", true},
 	[WEFT_FAULT_PREFIX] = {"a length after the slash, at most 32 for IPv4 and 128 for IPv6",
@@ -162,6 +163,18 @@ enum weft_fault_kind weft_value_keepalive(const char *text, size_t len, uint16_t
 	if (!is_off(text, len) && !digits(text, len, 10, UINT16_MAX, &v))
 		return WEFT_FAULT_KEEPALIVE;
 	*ret_seconds = (uint16_t)v;
+	return WEFT_FAULT_NONE;
+}
+
+enum weft_fault_kind weft_value_path_mtu(const char *text, size_t len,
+					 enum weft_conf_path_mtu *ret_path_mtu)
+{
+	if (len == 5 && memcmp(text, "probe", 5) == 0)
+		*ret_path_mtu = WEFT_CONF_PATH_MTU_PROBE;
+	else if (len == 3 && memcmp(text, "off", 3) == 0)
+		*ret_path_mtu = WEFT_CONF_PATH_MTU_OFF;
+	else
+		return WEFT_FAULT_PATH_MTU;
 	return WEFT_FAULT_NONE;
 }
 

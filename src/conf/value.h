@@ -18,6 +18,7 @@ enum weft_fault_kind {
 	WEFT_FAULT_FWMARK,
 	WEFT_FAULT_KEEPALIVE,
 	WEFT_FAULT_RELAY,
+	WEFT_FAULT_PATH_MTU,
 	WEFT_FAULT_ADDRESS, /* in allowed IPs */
 	WEFT_FAULT_PREFIX,  /* the part after the slash in allowed IPs */
 	WEFT_FAULT_ENDPOINT_EMPTY,
@@ -73,6 +74,9 @@ enum weft_fault_kind weft_value_port(const char *text, size_t len, uint16_t *ret
 enum weft_fault_kind weft_value_fwmark(const char *text, size_t len, uint32_t *ret_fwmark);
 /* Seconds, or "off". */
 enum weft_fault_kind weft_value_keepalive(const char *text, size_t len, uint16_t *ret_seconds);
+/* "probe" or "off". */
+enum weft_fault_kind weft_value_path_mtu(const char *text, size_t len,
+					 enum weft_conf_path_mtu *ret_path_mtu);
 /* "fast" or "off". */
 enum weft_fault_kind weft_value_relay(const char *text, size_t len,
 				      enum weft_conf_relay *ret_relay);

@@ -304,6 +304,9 @@ static int check_change(const struct weft_conf_device *change)
 {
 	if ((change->has & WEFT_DEVICE_HAS_RELAY) && change->relay == WEFT_CONF_RELAY_FAST)
 		return -EOPNOTSUPP;
+	if ((change->has & WEFT_DEVICE_HAS_PATH_MTU) &&
+	    change->path_mtu == WEFT_CONF_PATH_MTU_PROBE)
+		return -EOPNOTSUPP;
 	for (size_t i = 0; i < change->n_peers; i++)
 		if (change->peers[i].endpoint_zone[0] && !ifindex(change->peers[i].endpoint_zone))
 			return -EINVAL;

@@ -118,6 +118,8 @@ static void answer(struct weft_peer *peer, uint64_t now_ns)
 				       now_ns);
 		asks |= WEFT_ASK_STAGED;
 	}
+	if (asks & WEFT_ASK_PATH)
+		weft_path_answered(peer, now_ns);
 	if (asks & WEFT_ASK_HANDSHAKE)
 		weft_send_initiation(peer, false, now_ns);
 	if (asks & WEFT_ASK_STAGED)

@@ -42,6 +42,15 @@ enum weft_event_type {
 	WEFT_EVENT_UNDER_LOAD_END,   /* no peer */
 };
 
+/* What is known of the way to a peer (weft_device_probe_paths). The numbers are seen outside. */
+enum weft_path_state {
+	WEFT_PATH_UNKNOWN = 0,
+	WEFT_PATH_SEARCHING = 1,
+	WEFT_PATH_MEASURED = 2,
+	WEFT_PATH_BLACK_HOLE = 3, /* measured; what is longer is lost, and no ICMP says so */
+	WEFT_PATH_UNANSWERED = 4, /* the peer answers no probe: the route's MTU is believed */
+};
+
 /* One of several datagrams that are sent together. */
 struct weft_datagram {
 	const struct weft_endpoint *to;
@@ -100,6 +109,20 @@ struct weft_callbacks {
 	 * Asked before an endpoint changes; if not, the routing table chooses. May be NULL.
 	 */
 	bool (*source_allowed)(void *ctx, const struct weft_endpoint *from);
+	/*
+	 * `send` for a datagram that nobody may fragment, here or on the way: -EMSGSIZE if it is
+	 * longer than the host's own MTU for it. NULL: `send`.
+	 */
+	int (*send_whole)(void *ctx, const struct weft_endpoint *to, uint8_t tos,
+			  const uint8_t *pkt, size_t len);
+	/*
+	 * The MTU of the route to `to`, and in `ret_learned` what ICMP taught the host beside it
+	 * (0: nothing). 0 or negative. NULL: paths are not probed.
+	 */
+	int (*path_mtu)(void *ctx, const struct weft_endpoint *to, uint32_t *ret_mtu,
+			uint32_t *ret_learned);
+	/* The address that the host sends from to `to` inside the tunnel. 0 or negative. */
+	int (*tunnel_source)(void *ctx, const struct weft_ip *to, struct weft_ip *ret_ip);
 };
 
 struct weft_device_params {
@@ -139,6 +162,16 @@ void weft_device_set_static(struct weft_device *dev, const uint8_t *public_key, 
 
 /* The MTU of the tunnel, for padding. Any thread. */
 void weft_device_set_mtu(struct weft_device *dev, uint32_t mtu);
+
+/*
+ * Paths are probed (off at first): how long a packet each peer's path carries is measured while
+ * there are sessions and traffic, and whatever is longer is refused by weft_tx_limit. Off: what is
+ * known is forgotten. Owner.
+ */
+void weft_device_probe_paths(struct weft_device *dev, bool on, uint64_t now_ns);
+bool weft_device_probes_paths(const struct weft_device *dev);
+/* Routes or an interface's MTU changed: each path whose route's MTU did is measured anew. Owner. */
+void weft_device_routes_changed(struct weft_device *dev, uint64_t now_ns);
 
 /*
  * Does all work that is due: messages that workers left, handshakes that wait (at most
@@ -224,6 +257,11 @@ struct weft_peer_info {
 	uint32_t handshakes_unanswered; /* initiations since anything authentic came */
 	uint64_t cookies_received;
 	uint64_t endpoint_changes; /* roaming, not configuration */
+	enum weft_path_state path_state;
+	uint32_t path_mtu; /* the longest inner packet that the path carries; 0: not measured */
+	uint32_t path_route_mtu; /* of the route to the endpoint, when it was measured; 0: never */
+	uint64_t path_since_ns;  /* when it was; 0: never */
+	uint64_t path_probes;    /* sent so far */
 };
 
 /* Peers in the order in which they were added. NULL begins; NULL ends. */

@@ -39,6 +39,7 @@
 	X(TX_STAGE_FULL, "tx_stage_full", "waiting for a handshake: 128 packets, oldest dropped")  \
 	X(TX_BUDGET, "tx_budget", "waiting for a handshake: the memory budget is spent")           \
 	X(TX_HANDSHAKE_FAILED, "tx_handshake_failed", "waiting for a handshake: it failed")        \
+	X(TX_PATH_MTU, "tx_path_mtu", "to send: too long for the peer's path, answered by ICMP")   \
 	X(TX_EXPIRED, "tx_expired", "to send: keypair ran out between lookup and encryption")      \
 	X(TX_CRYPTO, "tx_crypto", "to send: the cryptographic library failed")                     \
 	X(TX_SOCKET, "tx_socket", "to send: the socket refused the datagram")                      \

@@ -188,6 +188,7 @@ void weft_peer_stop(struct weft_peer *peer, enum weft_drop staged_reason)
 
 	weft_drop(dev, staged_reason, weft_stage_clear(&dev->stage, &peer->staged));
 	weft_timers_stop(peer);
+	weft_path_stop(peer, false);
 	weft_peer_clear_handshake(peer);
 	weft_sessions_clear(&dev->env, &peer->sessions);
 	weft_store64(&peer->handshake_sent_ns, 0);
@@ -201,6 +202,7 @@ void weft_peer_destroy(struct weft_peer *peer)
 
 	/* A worker may have staged a packet after the queue was cleared. */
 	weft_drop(dev, WEFT_DROP_TX_NO_PEER, weft_stage_clear(&dev->stage, &peer->staged));
+	weft_path_free(peer);
 	dev->mem.free(dev->mem.ctx, peer, sizeof(*peer));
 }
 
@@ -267,8 +269,10 @@ void weft_peer_set_endpoint(struct weft_device *dev, struct weft_peer *peer,
 		e.scope_id = endpoint->scope_id;
 	}
 	weft_shared_endpoint_set(&peer->endpoint, &e);
-	if (!weft_endpoint_same_remote(&old, &e))
+	if (!weft_endpoint_same_remote(&old, &e)) {
 		peer->endpoint_since_ns = now_ns;
+		weft_path_moved(peer, now_ns);
+	}
 	weft_send_staged(peer, now_ns);
 }
 
@@ -318,6 +322,7 @@ void weft_peer_moved(struct weft_peer *peer, uint64_t now_ns)
 {
 	peer->endpoint_since_ns = now_ns;
 	peer->endpoint_changes++;
+	weft_path_moved(peer, now_ns);
 	weft_peer_event(peer, WEFT_EVENT_ENDPOINT_MOVED);
 }
 
@@ -364,6 +369,19 @@ struct weft_peer *weft_peer_next(struct weft_device *dev, const struct weft_peer
 	return after ? after->succ : dev->first;
 }
 
+static void path_info(const struct weft_peer *peer, struct weft_peer_info *info)
+{
+	const struct weft_path *p = atomic_load_explicit(&peer->path, memory_order_relaxed);
+
+	if (!p)
+		return;
+	info->path_state = (enum weft_path_state)p->state;
+	info->path_mtu = p->path;
+	info->path_route_mtu = p->route;
+	info->path_since_ns = p->since_ns;
+	info->path_probes = p->probes;
+}
+
 void weft_peer_info(const struct weft_device *dev, const struct weft_peer *peer,
 		    struct weft_peer_info *ret_info)
 {
@@ -386,6 +404,7 @@ void weft_peer_info(const struct weft_device *dev, const struct weft_peer *peer,
 	ret_info->handshakes_unanswered = weft_peer_is_answered(peer) ? 0 : peer->unanswered;
 	ret_info->cookies_received = peer->cookies;
 	ret_info->endpoint_changes = peer->endpoint_changes;
+	path_info(peer, ret_info);
 }
 
 const uint8_t *weft_peer_public_key(const struct weft_peer *peer)

@@ -16,6 +16,7 @@
 #include "core/keypair.h"
 #include "core/mem.h"
 #include "core/noise.h"
+#include "core/pmtu.h"
 #include "core/ratelimit.h"
 #include "core/stage.h"
 #include "core/suspect.h"
@@ -30,17 +31,19 @@ enum weft_timer_kind {
 	WEFT_TIMER_NEW_HANDSHAKE,
 	WEFT_TIMER_ZERO_KEYS,
 	WEFT_TIMER_PERSISTENT,
-	WEFT_TIMER_COUNT
+	WEFT_TIMER_COUNT,
+	WEFT_TIMER_PATH = WEFT_TIMER_COUNT /* lies in struct weft_path */
 };
 
 /* What a worker wants of the owner: bits of weft_peer.asks. */
 enum weft_ask {
-	WEFT_ASK_STAGED = 1,        /* packets wait */
-	WEFT_ASK_HANDSHAKE = 2,     /* the session wants renewal */
-	WEFT_ASK_CONFIRMED = 4,     /* a packet came under the next keypair */
-	WEFT_ASK_ENDPOINT = 8,      /* a worker has moved the endpoint */
-	WEFT_ASK_KEEPALIVE = 16,    /* arm the timer */
-	WEFT_ASK_NEW_HANDSHAKE = 32 /* arm the timer */
+	WEFT_ASK_STAGED = 1,         /* packets wait */
+	WEFT_ASK_HANDSHAKE = 2,      /* the session wants renewal */
+	WEFT_ASK_CONFIRMED = 4,      /* a packet came under the next keypair */
+	WEFT_ASK_ENDPOINT = 8,       /* a worker has moved the endpoint */
+	WEFT_ASK_KEEPALIVE = 16,     /* arm the timer */
+	WEFT_ASK_NEW_HANDSHAKE = 32, /* arm the timer */
+	WEFT_ASK_PATH = 64           /* a probe of the path was answered */
 };
 
 /*
@@ -52,6 +55,40 @@ struct weft_active {
 	struct weft_cookie_peer cookie;
 };
 
+#define WEFT_PATH_COOKIES 4
+
+/* What is known of a peer's path, once there was a session while paths are probed. */
+struct weft_path {
+	/* Workers read, the owner writes. */
+	_Atomic uint32_t limit; /* the longest inner packet that goes out whole; UINT32_MAX: any */
+	/*
+	 * Of the last long probes; their short ones have the lowest bit set. Kept when the search
+	 * is over: no answer, however late, shall come out of the tunnel.
+	 */
+	_Atomic uint32_t cookies[WEFT_PATH_COOKIES];
+	/* Workers write: the cookies of answers. */
+	_Atomic uint32_t long_seen, short_seen;
+	/* Owner. */
+	uint32_t cookie; /* of the long probe under way; 0: none */
+	uint32_t path;   /* as measured; 0: not yet */
+	uint32_t route;  /* MTU of the outer route at the last search */
+	uint32_t probes;
+	uint8_t state;     /* enum weft_path_state */
+	uint8_t target;    /* which of the allowed IPs is asked */
+	uint8_t silent;    /* rounds without any answer */
+	bool begun;        /* else the timer begins the search */
+	bool short_came;   /* in this round */
+	bool refused;      /* by the host, at some size */
+	bool suspect;      /* data stayed unanswered: look again with the next session */
+	uint8_t n_cookies; /* where the next one goes */
+	struct weft_peer *peer;
+	struct weft_timer timer;
+	struct weft_pmtu_search search;
+	struct weft_ip to, from; /* of the probes */
+	uint64_t since_ns;       /* when the last search ended */
+	uint64_t bytes;          /* sent and received by then */
+};
+
 struct weft_peer {
 	struct weft_device *dev; /* constant */
 
@@ -59,6 +96,7 @@ struct weft_peer {
 	struct weft_sessions sessions;
 	struct weft_shared_endpoint endpoint;
 	struct weft_allowed_set allowed;
+	_Atomic(struct weft_path *) path; /* NULL: none; stays until the peer goes */
 
 	/* Any thread. Times are 0 for "not". */
 	_Atomic uint64_t data_sent_ns;     /* first data sent since anything was received */
@@ -187,6 +225,7 @@ struct weft_device {
 	uint32_t removed_timestamp_nsec;
 	uint64_t cookies_sent;
 	bool under_load;
+	bool probes_paths;
 };
 
 #define WEFT_SCRATCH_LEN (65535 + 64)
@@ -270,6 +309,25 @@ void weft_send_cookie(struct weft_device *dev, const struct weft_queued *q, uint
 void weft_send_keepalive(struct weft_peer *peer, uint64_t now_ns);
 /* What waits, if anything does; or a handshake if there is no session. */
 void weft_send_staged(struct weft_peer *peer, uint64_t now_ns);
+
+/* ---- owner: path.c ---- */
+
+/* A session came to be. Takes memory, if it is the first one and paths are probed. */
+void weft_path_session(struct weft_peer *peer, uint64_t now_ns);
+/* A worker saw answers (WEFT_ASK_PATH). */
+void weft_path_answered(struct weft_peer *peer, uint64_t now_ns);
+/* The endpoint is another: nothing is known of the new path. */
+void weft_path_moved(struct weft_peer *peer, uint64_t now_ns);
+/* Data went out and nothing came back: with the next session, the path is measured anew. */
+void weft_path_suspect(struct weft_peer *peer);
+/* Ends a search under way; `forget`: and what is known. */
+void weft_path_stop(struct weft_peer *peer, bool forget);
+void weft_path_free(struct weft_peer *peer);
+/* WEFT_TIMER_PATH */
+void weft_path_expired(struct weft_timer *t, uint64_t now_ns);
+
+/* Any worker in a batch: is the inner packet an answer to a probe? Then it goes no further. */
+bool weft_path_takes(struct weft_path *p, const uint8_t *inner, const struct weft_inner *in);
 
 /* ---- owner: receive.c ---- */
 

@@ -57,12 +57,12 @@ void weft_session_confirmed(struct weft_peer *peer, bool renewed, uint64_t now_n
 {
 	struct weft_device *dev = peer->dev;
 
-	(void)now_ns;
 	weft_timers_handshake_complete(peer);
 	dev->cb.wall_time(dev->cb.ctx, &peer->last_handshake_sec, &peer->last_handshake_nsec);
 	peer->completed++;
 	weft_peer_event(peer, renewed && peer->up ? WEFT_EVENT_PEER_REKEYED : WEFT_EVENT_PEER_UP);
 	peer->up = true;
+	weft_path_session(peer, now_ns);
 }
 
 static void authenticated(struct weft_peer *peer, const struct weft_queued *q, uint64_t now_ns)

@@ -69,6 +69,7 @@ static void look_up(struct weft_relay *r, struct weft_peer *from, const struct w
 {
 	struct weft_device *dev = r->w->dev;
 	struct weft_peer *to = weft_peer_of_set(weft_allowedips_lookup(&dev->allowed, &in->dst));
+	uint32_t limit;
 	int rc;
 
 	r->known = true;
@@ -84,6 +85,11 @@ static void look_up(struct weft_relay *r, struct weft_peer *from, const struct w
 		return; /* the host's way ends in the error that is due */
 	r->session = rc == 0;
 	r->max_len = r->hooks.route(r->hooks.ctx, &in->src, &in->dst);
+	limit = weft_tx_limit(&r->to);
+	if (in->version == 6 && limit < V6_LEAST_MTU)
+		limit = V6_LEAST_MTU; /* in pieces, if need be */
+	if (r->max_len > limit)
+		r->max_len = limit;
 }
 
 static bool answer_is_due(struct weft_relay *r, const struct weft_peer *from)

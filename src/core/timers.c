@@ -13,6 +13,7 @@
  *                received. Sends an initiation.
  * ZERO_KEYS      restarted by each session derived, 540 s. Wipes all keys.
  * PERSISTENT     restarted by anything sent or received, as configured. Sends an empty packet.
+ * PATH           runs while the path's MTU is looked for, and after routes changed: see path.c.
  *
  * Workers start and stop KEEPALIVE and NEW_HANDSHAKE, and restart PERSISTENT, by storing times in
  * the peer. The wheel's timer is only a reminder to look at them: it may find that there is
@@ -245,6 +246,7 @@ static void expired_new_handshake(struct weft_peer *peer, uint64_t now_ns)
 		return;
 	weft_store64(&peer->data_sent_ns, 0);
 	weft_peer_clear_source(peer);
+	weft_path_suspect(peer);
 	weft_send_initiation(peer, false, now_ns);
 }
 
@@ -279,10 +281,14 @@ void weft_timers_run(struct weft_device *dev, uint64_t now_ns)
 
 	while ((t = weft_wheel_expire(&dev->wheel, now_ns))) {
 		enum weft_timer_kind kind = (enum weft_timer_kind)t->tag;
-		struct weft_peer *peer =
-			(struct weft_peer *)(void *)((char *)(t - kind) -
-						     offsetof(struct weft_peer, timer));
+		struct weft_peer *peer;
 
+		if (kind == WEFT_TIMER_PATH) {
+			weft_path_expired(t, now_ns);
+			continue;
+		}
+		peer = (struct weft_peer *)(void *)((char *)(t - kind) -
+						    offsetof(struct weft_peer, timer));
 		switch (kind) {
 		case WEFT_TIMER_RETRANSMIT:
 			expired_retransmit(peer, now_ns);

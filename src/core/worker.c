@@ -378,14 +378,19 @@ static void note_received(struct weft_worker *w, struct weft_peer *peer, struct 
 	weft_store64(&peer->traversal_ns, w->now_ns);
 }
 
-/* The inner packet: form, source, congestion marks. */
+/* The inner packet: form, source, congestion marks. 1: it was for us, and goes no further. */
 static int check_inner(struct weft_worker *w, struct weft_peer *peer, uint8_t *inner, size_t len,
 		       uint8_t tos, size_t *ret_len)
 {
 	struct weft_inner parsed;
+	struct weft_path *path;
 
 	if (weft_inner_parse(inner, len, &parsed) < 0)
 		return dropped(w, WEFT_DROP_RX_INNER);
+	/* a router may answer a probe from an address that is not routed to it */
+	path = atomic_load_explicit(&peer->path, memory_order_acquire);
+	if (path && weft_path_takes(path, inner, &parsed))
+		return 1;
 	if (weft_allowedips_lookup(&w->dev->allowed, &parsed.src) != &peer->allowed)
 		return dropped(w, WEFT_DROP_RX_ALLOWED_IPS);
 	if (weft_ecn_decap(inner, &parsed, tos) < 0)
@@ -520,8 +525,11 @@ int weft_rx_accept(struct weft_worker *w, const struct weft_rx_item *item, struc
 	if (r < 0)
 		return r;
 	w->rx_bytes += item->len;
-	*ret_rx = (struct weft_rx){
-		.peer = peer, .inner = item->pkt + WEFT_DATA_HEADER_LEN, .inner_len = inner_len};
+	*ret_rx = (struct weft_rx){.peer = peer};
+	if (r > 0)
+		return 0;
+	ret_rx->inner = item->pkt + WEFT_DATA_HEADER_LEN;
+	ret_rx->inner_len = inner_len;
 	return 0;
 }
 

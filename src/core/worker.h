@@ -61,6 +61,12 @@ WEFT_MUST_CHECK int weft_tx_begin(struct weft_worker *w, const uint8_t *inner, s
 WEFT_MUST_CHECK int weft_tx_begin_peer(struct weft_worker *w, struct weft_peer *peer,
 				       struct weft_tx *ret_tx);
 
+/*
+ * The longest inner packet that this peer's path carries, in bytes; UINT32_MAX: any. Whoever has a
+ * longer one asks weft_pmtu_too_long (core/pmtu.h) what is to be done about it.
+ */
+uint32_t weft_tx_limit(const struct weft_tx *tx);
+
 /* Length of the datagram for an inner packet: padded to 16, but not past the MTU, plus 32. */
 size_t weft_tx_datagram_len(const struct weft_worker *w, size_t inner_len);
 
@@ -108,7 +114,7 @@ void weft_tx_stage(struct weft_worker *w, struct weft_peer *peer, const uint8_t 
 
 struct weft_rx {
 	struct weft_peer *peer;
-	const uint8_t *inner; /* inside `pkt`; NULL for a keepalive */
+	const uint8_t *inner; /* inside `pkt`; NULL for a keepalive, or an answer to a probe */
 	size_t inner_len;     /* trimmed to the inner header's length */
 };
 

@@ -86,6 +86,21 @@ static void cb_send_many(void *ctx, struct weft_datagram *datagrams, unsigned n)
 	}
 }
 
+/* Nobody else sends meanwhile: probes are rare, and this takes some microseconds. */
+static int cb_send_whole(void *ctx, const struct weft_endpoint *to, uint8_t tos, const uint8_t *pkt,
+			 size_t len)
+{
+	struct weftd *d = ctx;
+	bool stale = false;
+	int rc = -ENOTCONN;
+
+	pthread_rwlock_wrlock(&d->udp_lock);
+	if (d->udp)
+		rc = weft_udp_send_whole(d->udp, to, tos, pkt, len, &stale);
+	pthread_rwlock_unlock(&d->udp_lock);
+	return rc < 0 ? rc : stale;
+}
+
 static void cb_wake(void *ctx)
 {
 	struct weftd *d = ctx;
@@ -155,5 +170,8 @@ void weftd_callbacks_init(struct weftd *d, struct weft_callbacks *ret_cb)
 		.wake = cb_wake,
 		.endpoint_allowed = weftd_endpoint_allowed,
 		.source_allowed = weftd_source_allowed,
+		.send_whole = cb_send_whole,
+		.path_mtu = weftd_path_mtu,
+		.tunnel_source = weftd_tunnel_source,
 	};
 }

@@ -12,6 +12,8 @@
 #include "daemon/daemon.h"
 #include "linux/privilege.h"
 
+#define PEER_FIGURES 16
+
 /* ---- get ---- */
 
 static void extra(struct weft_conf_extras *e, const char *prefix, const char *name, uint64_t value)
@@ -33,6 +35,8 @@ static int get_device(struct weftd *d, struct weft_text *out)
 		.listen_port = d->listen_port,
 		.fwmark = d->fwmark,
 		.relay = atomic_load(&d->relay) ? WEFT_CONF_RELAY_FAST : WEFT_CONF_RELAY_OFF,
+		.path_mtu = weft_device_probes_paths(d->dev) ? WEFT_CONF_PATH_MTU_PROBE
+							     : WEFT_CONF_PATH_MTU_OFF,
 		.version = WEFT_VERSION,
 		.extras = {.v = figures, .cap = sizeof(figures) / sizeof(figures[0])},
 	};
@@ -76,11 +80,25 @@ static uint64_t age(uint64_t now_ns, uint64_t then_ns, uint64_t unit_ns)
 	return now_ns > then_ns ? (now_ns - then_ns) / unit_ns : 0;
 }
 
+static void path_figures(struct weft_conf_extras *e, const struct weft_peer_info *info,
+			 uint64_t now_ns)
+{
+	extra(e, "", "path_mtu_state", info->path_state);
+	if (info->path_mtu)
+		extra(e, "", "path_mtu", info->path_mtu);
+	if (info->path_route_mtu)
+		extra(e, "", "path_mtu_route", info->path_route_mtu);
+	if (info->path_probes)
+		extra(e, "", "path_mtu_probes", info->path_probes);
+	if (info->path_since_ns)
+		extra(e, "", "path_mtu_age_sec", age(now_ns, info->path_since_ns, WEFT_NS_PER_S));
+}
+
 /* `conf` keeps the memory of its allowed IPs from peer to peer. */
 static int get_peer(struct weftd *d, struct weft_peer *peer, struct weft_conf_peer *conf,
 		    uint64_t now_ns, struct weft_text *out)
 {
-	struct weft_conf_extra figures[12];
+	struct weft_conf_extra figures[PEER_FIGURES];
 	struct weft_peer_info info;
 	struct collect collect = {.peer = conf};
 	int rc;
@@ -99,7 +117,7 @@ static int get_peer(struct weftd *d, struct weft_peer *peer, struct weft_conf_pe
 	conf->rx_bytes = info.rx_bytes;
 	conf->tx_bytes = info.tx_bytes;
 	conf->n_allowed_ips = 0;
-	conf->extras = (struct weft_conf_extras){.v = figures, .cap = 12};
+	conf->extras = (struct weft_conf_extras){.v = figures, .cap = PEER_FIGURES};
 	extra(&conf->extras, "", "handshakes_initiated", info.handshakes_initiated);
 	extra(&conf->extras, "", "handshakes_answered", info.handshakes_answered);
 	extra(&conf->extras, "", "handshakes_completed", info.handshakes_completed);
@@ -113,6 +131,8 @@ static int get_peer(struct weftd *d, struct weft_peer *peer, struct weft_conf_pe
 	if (info.last_received_ns)
 		extra(&conf->extras, "", "last_received_age_ms",
 		      age(now_ns, info.last_received_ns, WEFT_NS_PER_MS));
+	if (weft_device_probes_paths(d->dev))
+		path_figures(&conf->extras, &info, now_ns);
 	weft_peer_each_allowed(d->dev, peer, collect_allowed_ip, &collect);
 	rc = collect.rc ? collect.rc : weft_uapi_write_peer(out, conf);
 	conf->extras = (struct weft_conf_extras){.v = NULL};
@@ -425,6 +445,8 @@ static void commit_device(struct weftd *d, struct plan *plan, uint64_t now_ns)
 		weftd_sources_check(d, now_ns);
 	}
 	commit_relay(d, c);
+	if (c->has & WEFT_DEVICE_HAS_PATH_MTU)
+		weft_device_probe_paths(d->dev, c->path_mtu == WEFT_CONF_PATH_MTU_PROBE, now_ns);
 	if (c->has & WEFT_DEVICE_HAS_LISTEN_PORT)
 		d->listen_port = plan->udp ? plan->udp->port : c->listen_port;
 	if (plan->udp) {

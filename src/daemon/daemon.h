@@ -190,6 +190,10 @@ bool weftd_source_allowed(void *ctx, const struct weft_endpoint *from);
 /* weft_callbacks.endpoint_allowed; ctx is the struct weftd. Any thread, workers inside a batch. */
 bool weftd_endpoint_allowed(void *ctx, struct weft_peer *peer,
 			    const struct weft_endpoint *endpoint);
+/* weft_callbacks.path_mtu and .tunnel_source. Owner. */
+int weftd_path_mtu(void *ctx, const struct weft_endpoint *to, uint32_t *ret_mtu,
+		   uint32_t *ret_learned);
+int weftd_tunnel_source(void *ctx, const struct weft_ip *to, struct weft_ip *ret_ip);
 /* Routes, addresses or the mark changed: ask anew. Owner. */
 void weftd_routes_forget(struct weftd *d);
 /* Allowed IPs or endpoints were configured: what was allowed may loop now. Any thread. */

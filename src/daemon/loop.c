@@ -122,6 +122,7 @@ static void update_mtu(struct weftd *d)
 	d->mtu = mtu;
 	weft_device_set_mtu(d->dev, mtu);
 	(void)!weft_link_limit_gso(d->tun.ifindex, mtu); /* speed only */
+	weft_device_routes_changed(d->dev, weftd_now_ns());
 }
 
 static void apply_link_state(struct weftd *d, uint64_t now_ns)
@@ -143,12 +144,14 @@ static void on_link(struct weftd *d, uint64_t now_ns)
 	}
 	if (mask & WEFT_LINK_DELETED) {
 		link_gone(d, now_ns);
-		mask &= WEFT_LINK_ADDRESS | WEFT_LINK_ROUTE;
+		mask &= WEFT_LINK_ADDRESS | WEFT_LINK_ROUTE | WEFT_LINK_OTHER_MTU;
 	}
 	if (mask & (WEFT_LINK_ADDRESS | WEFT_LINK_ROUTE | WEFT_LINK_OVERRUN)) {
 		weftd_routes_forget(d);
 		weftd_sources_check(d, now_ns);
 	}
+	if (mask & (WEFT_LINK_ROUTE | WEFT_LINK_OTHER_MTU | WEFT_LINK_OVERRUN))
+		weft_device_routes_changed(d->dev, now_ns);
 	if (d->link_foreign || atomic_load(&d->stopping))
 		return;
 	/* down and up again within one read: the sockets are made anew in between */

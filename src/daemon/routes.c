@@ -4,6 +4,7 @@
  * sticky source goes when the route leaves by another interface (kernel: socket.c, send4, send6).
  * The kernel is asked once per address until something changes, never per packet.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
@@ -102,6 +103,33 @@ bool weftd_endpoint_allowed(void *ctx, struct weft_peer *peer, const struct weft
 	}
 	weftd_log_peer(WEFTD_LOG_ERROR, LOG_LOOP, "endpoint_refused_loop", peer, endpoint);
 	return false;
+}
+
+/* ---- paths ---- */
+
+int weftd_path_mtu(void *ctx, const struct weft_endpoint *to, uint32_t *ret_mtu,
+		   uint32_t *ret_learned)
+{
+	struct weftd *d = ctx;
+	int rc;
+
+	pthread_mutex_lock(&d->route_lock);
+	rc = weft_route_mtu(d->link, to, d->route_mark, ret_mtu, ret_learned);
+	pthread_mutex_unlock(&d->route_lock);
+	return rc;
+}
+
+int weftd_tunnel_source(void *ctx, const struct weft_ip *to, struct weft_ip *ret_ip)
+{
+	struct weftd *d = ctx;
+	int rc;
+
+	if (atomic_load_explicit(&d->link_foreign, memory_order_relaxed))
+		return -ENETUNREACH; /* its addresses cannot be seen from here */
+	pthread_mutex_lock(&d->route_lock);
+	rc = weft_route_source(d->link, to, d->tun.ifindex, ret_ip);
+	pthread_mutex_unlock(&d->route_lock);
+	return rc;
 }
 
 /* ---- sticky sources ---- */

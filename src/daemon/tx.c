@@ -13,6 +13,7 @@
 
 #include "core/icmp.h"
 #include "core/inner.h"
+#include "core/pmtu.h"
 #include "daemon/daemon.h"
 #include "daemon/share.h"
 #include "daemon/train.h"
@@ -113,11 +114,12 @@ static void stage_segments(struct tx *t, struct weft_split *s, struct weft_peer 
 }
 
 /*
- * No peer or no endpoint: the sender is told, as the kernel does (wg_xmit, icmp_ndo_send). The
- * error comes from the address that was asked for: from one of our own, arriving through the
- * interface, the host would drop it as a martian.
+ * No peer, no endpoint, or too long for the peer's path: the sender is told, as the kernel does of
+ * the first two (wg_xmit, icmp_ndo_send). The error comes from the address that was asked for: from
+ * one of our own, arriving through the interface, the host would drop it as a martian.
  */
-static void answer_unreachable(struct tx *t, const uint8_t *inner, size_t len, uint64_t now_ns)
+static void answer(struct tx *t, const struct weft_icmp_error *error, const uint8_t *inner,
+		   size_t len, uint64_t now_ns)
 {
 	static const struct virtio_net_hdr plain;
 	struct iovec iov;
@@ -129,7 +131,7 @@ static void answer_unreachable(struct tx *t, const uint8_t *inner, size_t len, u
 	}
 	if (t->icmp_count >= ICMP_PER_SECOND)
 		return;
-	n = weft_icmp_unreachable(t->scratch, inner, len);
+	n = weft_icmp_error(t->scratch, error, inner, len);
 	if (n == 0)
 		return;
 	t->icmp_count++;
@@ -138,8 +140,26 @@ static void answer_unreachable(struct tx *t, const uint8_t *inner, size_t len, u
 		weft_worker_count_drop(t->w, WEFT_DROP_TUN_WRITE, 1);
 }
 
+/*
+ * Its pieces are too long for the peer's path, and may not be fragmented: dropped, and the sender
+ * is told. False: they may, and are, outside.
+ */
+static bool refuse(struct tx *t, const struct weftd_txq_pkt *p, const struct weft_split *split,
+		   const struct weft_tx *to, unsigned n, uint64_t now_ns)
+{
+	struct weft_icmp_error too_big = {.kind = WEFT_ICMP_TOO_BIG};
+
+	if (!weft_pmtu_too_long(p->data, p->len, weft_split_segment_len(split), weft_tx_limit(to),
+				&too_big.mtu))
+		return false;
+	weft_worker_count_drop(t->w, WEFT_DROP_TX_PATH_MTU, n);
+	answer(t, &too_big, p->data, p->len, now_ns);
+	return true;
+}
+
 static void send_packet(struct tx *t, const struct weftd_txq_pkt *p, uint64_t now_ns)
 {
+	static const struct weft_icmp_error unreachable = {.kind = WEFT_ICMP_UNREACHABLE};
 	struct weft_split split;
 	struct weft_tx to;
 	int n, rc;
@@ -152,6 +172,9 @@ static void send_packet(struct tx *t, const struct weftd_txq_pkt *p, uint64_t no
 	rc = weft_tx_begin(t->w, p->data, p->len, (unsigned)n, &to);
 	switch (rc) {
 	case 0:
+		if (weft_split_segment_len(&split) > weft_tx_limit(&to) &&
+		    refuse(t, p, &split, &to, (unsigned)n, now_ns))
+			break;
 		seal_segments(t, &split, &to, p->mark);
 		break;
 	case WEFT_E_NO_SESSION:
@@ -159,7 +182,7 @@ static void send_packet(struct tx *t, const struct weftd_txq_pkt *p, uint64_t no
 		break;
 	case WEFT_E_NO_PEER:
 	case WEFT_E_NO_ENDPOINT:
-		answer_unreachable(t, p->data, p->len, now_ns);
+		answer(t, &unreachable, p->data, p->len, now_ns);
 		break;
 	default:
 		break; /* counted */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host/facts_internal.h"
+#include "host/fence_nft.h"
 
 #define RULESET_BYTES (16u << 20)
 
@@ -198,7 +199,7 @@ static void take_port(struct weft_doctor_facts *f)
 	if (!f->listen_port)
 		return;
 	f->port_known = weft_port_find(f->listen_port, f->look.pid, &f->holder) == 0;
-	if (f->root && !weft_host_nft_list("list ruleset", &text) && text.len <= RULESET_BYTES)
+	if (f->root && !weft_host_nft("list ruleset", true, &text) && text.len <= RULESET_BYTES)
 		f->firewall_known = !weft_ruleset_judge(text.p, text.len, f->ifname, f->listen_port,
 							&f->firewall);
 	weft_text_clear(&text);

@@ -69,23 +69,26 @@ int weft_host_observe(struct weft_ifconf *conf, const char *ifname, uint32_t mar
 	return rc;
 }
 
-/* The narrowest way to a peer; else the default route's. 0: there is none. */
-static uint32_t path_mtu(struct weft_ifconf *conf, const struct weft_conf_device *dev,
-			 uint32_t mark)
+/* The narrowest way to a peer, else the default route's; and the widest one. 0: there is none. */
+static void find_mtu(struct weft_ifconf *conf, const struct weft_conf_device *dev, uint32_t mark,
+		     struct weft_host_facts *ret)
 {
-	uint32_t least = 0, mtu;
+	uint32_t mtu, inner;
 
 	for (size_t i = 0; i < dev->n_peers; i++) {
 		const struct weft_conf_peer *p = &dev->peers[i];
 
-		if (p->endpoint.ip.family != WEFT_NONE &&
-		    weft_ifconf_path_mtu(conf, &p->endpoint.ip, mark, &mtu) == 0 &&
-		    (!least || mtu < least))
-			least = mtu;
+		if (p->endpoint.ip.family == WEFT_NONE ||
+		    weft_ifconf_path_mtu(conf, &p->endpoint.ip, mark, &mtu) != 0)
+			continue;
+		if (!ret->mtu || mtu < ret->mtu)
+			ret->mtu = mtu;
+		inner = mtu - weft_host_overhead(&p->endpoint);
+		if (inner < mtu && inner > ret->widest)
+			ret->widest = inner;
 	}
-	if (!least && weft_ifconf_path_mtu(conf, NULL, 0, &mtu) == 0)
-		least = mtu;
-	return least;
+	if (!ret->mtu && weft_ifconf_path_mtu(conf, NULL, 0, &mtu) == 0)
+		ret->mtu = mtu;
 }
 
 /* A mark that was worked out, and not taken from a file. */
@@ -101,7 +104,7 @@ int weft_host_find_facts(struct weft_ifconf *conf, const struct weft_quick *quic
 
 	*ret = (struct weft_host_facts){0};
 	if (!quick->mtu)
-		ret->mtu = path_mtu(conf, &quick->wg.dev, mark);
+		find_mtu(conf, &quick->wg.dev, mark, ret);
 	if (quick->table == WEFT_QUICK_TABLE_NAME)
 		rc = weft_ifconf_table_by_name(quick->table_name, &ret->table);
 	if (rc || quick->wg.dev.fwmark || !weft_host_wants_mark(quick))

@@ -4,16 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
-#include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "control/device.h"
+#include "host/fence_nft.h"
 #include "host/rundir.h"
 #include "linux/ifconf.h"
 
@@ -118,55 +116,14 @@ static int look_at_link(const char *ifname, struct weft_host_look *ret)
 	return rc == -ENOMEM ? rc : 0;
 }
 
-/* Without nfnetlink in the kernel, libnftables ends the process. */
-static bool has_nfnetlink(void)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-int weft_host_nft_list(const char *command, struct weft_text *out)
-{
-	struct nft_ctx *ctx;
-	const char *said;
-	int rc;
-
-	if (!has_nfnetlink())
-		return -EIO;
-	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!ctx)
-		return -ENOMEM;
-	nft_ctx_output_set_flags(ctx, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PROTO |
-					      NFT_CTX_OUTPUT_NUMERIC_PRIO);
-	rc = nft_ctx_buffer_output(ctx) || nft_ctx_buffer_error(ctx) ? -ENOMEM : 0;
-	if (!rc && nft_run_cmd_from_buffer(ctx, command))
-		rc = -EIO;
-	said = rc ? NULL : nft_ctx_get_output_buffer(ctx);
-	if (said)
-		rc = weft_text_append(out, said, strlen(said));
-	nft_ctx_free(ctx);
-	return rc;
-}
-
-/* A table of the kill switch has a chain that lets nothing out but what it names. */
+/* 1, 0 or -1: not known. */
 static int look_at_kill_switch(const char *ifname)
 {
-	struct weft_text text = {0};
-	char command[64];
-	int rc, yes = 0;
+	struct weft_fence fence = {0};
+	int rc = weft_fence_observe(ifname, &fence);
+	int yes = fence.kill_switch;
 
-	(void)snprintf(command, sizeof(command), "list table inet weft-%s", ifname);
-	rc = weft_host_nft_list(command, &text);
-	if (!rc)
-		rc = weft_text_append(&text, "", 1);
-	if (!rc)
-		yes = strstr(text.p, "\"hook\": \"output\"") != NULL;
-	weft_text_clear(&text);
-	if (rc == -EIO)
-		return geteuid() ? -1 : 0; /* there is none, or we may not see it */
+	weft_fence_clear(&fence);
 	return rc ? -1 : yes;
 }
 

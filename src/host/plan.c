@@ -252,6 +252,11 @@ int weft_host_diff_device(const struct weft_conf_device *is, const struct weft_c
 		ret_change->has |= WEFT_DEVICE_HAS_RELAY;
 		ret_change->relay = wanted->relay;
 	}
+	/* said to a device that has measured paths, or is to: others would refuse the word */
+	if (is->path_mtu != wanted->path_mtu) {
+		ret_change->has |= WEFT_DEVICE_HAS_PATH_MTU;
+		ret_change->path_mtu = wanted->path_mtu;
+	}
 	return diff_peers(is, wanted, takes_away, ret_change);
 }
 

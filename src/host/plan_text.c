@@ -46,6 +46,11 @@ static int peer_text(const struct weft_conf_peer *p, const char *ifname, struct 
 	return rc ? rc : weft_text_append(out, "\n", 1);
 }
 
+static const char *path_mtu_word(enum weft_conf_path_mtu path_mtu)
+{
+	return path_mtu == WEFT_CONF_PATH_MTU_PROBE ? "probe" : "off";
+}
+
 static const char *relay_word(enum weft_conf_relay relay)
 {
 	return relay == WEFT_CONF_RELAY_FAST  ? "fast"
@@ -67,6 +72,8 @@ int weft_host_device_text(const struct weft_conf_device *change, const char *ifn
 			rc = weft_text_printf(out, " private-key %s", CHANGED);
 		if (!rc && (change->has & WEFT_DEVICE_HAS_RELAY))
 			rc = weft_text_printf(out, " relay %s", relay_word(change->relay));
+		if (!rc && (change->has & WEFT_DEVICE_HAS_PATH_MTU))
+			rc = weft_text_printf(out, " path-mtu %s", path_mtu_word(change->path_mtu));
 		if (!rc)
 			rc = weft_text_append(out, "\n", 1);
 	}
@@ -143,7 +150,9 @@ static bool put_device(json_t *o, const struct weft_conf_device *d)
 	       (!(d->has & WEFT_DEVICE_HAS_PRIVATE_KEY) ||
 		put(o, "private_key", json_string(CHANGED))) &&
 	       (!(d->has & WEFT_DEVICE_HAS_RELAY) ||
-		put(o, "relay", json_string(relay_word(d->relay))));
+		put(o, "relay", json_string(relay_word(d->relay)))) &&
+	       (!(d->has & WEFT_DEVICE_HAS_PATH_MTU) ||
+		put(o, "path_mtu", json_string(path_mtu_word(d->path_mtu))));
 }
 
 static const char *kind_word(enum weft_host_change_kind kind)

@@ -125,6 +125,7 @@ static int find_wanted(struct reload *r, struct weft_ifconf *conf)
 	struct weft_host_facts facts = {0};
 	int rc = weft_host_find_facts(conf, r->job->quick, r->was.dev.fwmark, &facts);
 
+	facts.probes = r->job->quick->wg.dev.path_mtu == WEFT_CONF_PATH_MTU_PROBE;
 	if (!rc)
 		rc = weft_host_wanted(r->job->quick, &facts, &r->wanted);
 	if (!rc)
@@ -151,6 +152,8 @@ static int prepare(struct reload *r, struct weft_ifconf *conf)
 	if (rc)
 		return rc;
 	settle_relay(r);
+	if (r->job->quick->mtu_auto && r->was.dev.version[0]) /* weftd alone measures paths */
+		r->job->quick->wg.dev.path_mtu = WEFT_CONF_PATH_MTU_PROBE;
 	rc = find_wanted(r, conf);
 	if (rc)
 		return rc;

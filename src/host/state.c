@@ -226,6 +226,8 @@ int weft_host_wanted(const struct weft_quick *quick, const struct weft_host_fact
 
 	ret->up = true;
 	ret->mtu = quick->mtu;
+	if (quick->mtu_auto && facts->probes && facts->widest)
+		ret->mtu = facts->widest;
 	if (!ret->mtu && way > WEFT_HOST_MTU_OVERHEAD)
 		ret->mtu = way - WEFT_HOST_MTU_OVERHEAD;
 	ret->mark = quick->wg.dev.fwmark;

@@ -9,9 +9,16 @@
 
 #include "host/fence.h"
 
-#define WEFT_HOST_MTU_DEFAULT  1500
-#define WEFT_HOST_MTU_OVERHEAD 80    /* of a packet in the tunnel, over IPv6 */
-#define WEFT_HOST_FIRST_TABLE  51820 /* for default routes */
+#define WEFT_HOST_MTU_DEFAULT   1500
+#define WEFT_HOST_MTU_OVERHEAD  80    /* of a packet in the tunnel, over IPv6 */
+#define WEFT_HOST_MTU_OVERHEAD4 60    /* over IPv4 */
+#define WEFT_HOST_FIRST_TABLE   51820 /* for default routes */
+
+/* Bytes around a packet in the tunnel, on its way to this endpoint. */
+static inline uint32_t weft_host_overhead(const struct weft_endpoint *e)
+{
+	return e->ip.family == WEFT_IPV4 ? WEFT_HOST_MTU_OVERHEAD4 : WEFT_HOST_MTU_OVERHEAD;
+}
 
 struct weft_host_route {
 	struct weft_prefix to;
@@ -35,7 +42,10 @@ struct weft_host_state {
 
 /* What the file leaves to the host to say. */
 struct weft_host_facts {
-	uint32_t mtu;   /* of the way to the peers, bytes; 0: not known */
+	uint32_t mtu; /* of the narrowest way to a peer, bytes; 0: not known */
+	/* What the widest way carries of the tunnel, bytes; 0: not known. For MTU = auto. */
+	uint32_t widest;
+	bool probes;    /* MTU = auto, and the device measures paths: it holds the others */
 	uint32_t mark;  /* free as mark and as table, if the file sets no mark */
 	uint32_t table; /* of a Table that the file gives by name */
 };

@@ -90,6 +90,25 @@ static int set_mark(struct weft_host_job *job, uint32_t mark)
 	return set_device(job, &change);
 }
 
+/* MTU = auto: weftd alone measures paths, and is asked to; others refuse the word. */
+static void probe_paths(struct weft_host_job *job)
+{
+	struct weft_conf_device *dev = &job->quick->wg.dev;
+	const struct weft_conf_device change = {.has = WEFT_DEVICE_HAS_PATH_MTU,
+						.path_mtu = WEFT_CONF_PATH_MTU_PROBE};
+
+	if (!job->quick->mtu_auto)
+		return;
+	if (weft_control_set(job->backend, job->ifname, &change)) {
+		weft_host_warn(
+			job,
+			"MTU = auto: only weftd measures paths; the narrowest route's is taken");
+		return;
+	}
+	weft_host_step(job, "weft set %s path-mtu probe", job->ifname);
+	dev->path_mtu = WEFT_CONF_PATH_MTU_PROBE;
+}
+
 /* For reload to know what is of this file. */
 static int record(struct weft_host_job *job, const struct weft_host_state *wanted)
 {
@@ -112,6 +131,7 @@ static int reconcile(struct weft_host_job *job, uint32_t *ret_mark)
 
 	if (!rc)
 		rc = weft_host_find_facts(conf, job->quick, 0, &facts);
+	facts.probes = job->quick->wg.dev.path_mtu == WEFT_CONF_PATH_MTU_PROBE;
 	if (!rc)
 		rc = weft_host_wanted(job->quick, &facts, &wanted);
 	if (!rc)
@@ -142,6 +162,8 @@ static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 		rc = -EINTR;
 	if (!rc)
 		rc = configure(job);
+	if (!rc)
+		probe_paths(job);
 	if (!rc)
 		rc = reconcile(job, ret_mark);
 	if (!rc)

@@ -21,6 +21,8 @@
 /* Another process may hold the kernel's lock for longer than a request waits. */
 #define READ_TRIES 5
 
+#define OTHERS 64
+
 struct weft_link {
 	struct mnl_socket *watch;
 	struct weft_rtnl state; /* for reading state, by the watcher */
@@ -28,6 +30,11 @@ struct weft_link {
 	unsigned ifindex;
 	bool up, deleted;
 	uint32_t mtu;
+	/* of other interfaces, as last heard, by their lower bits */
+	struct {
+		int ifindex;
+		uint32_t mtu;
+	} others[OTHERS];
 };
 
 /* What one message, or one reading of the state, says of our interface. */
@@ -46,6 +53,26 @@ static int parse_attr(const struct nlattr *attr, void *arg)
 	return MNL_CB_OK;
 }
 
+/* Was another interface's MTU unlike this before? */
+static bool other_mtu_changed(struct weft_link *link, const struct nlmsghdr *nlh)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[RTA_MAX + 1] = {0};
+	unsigned at = (unsigned)ifi->ifi_index % OTHERS;
+	uint32_t mtu;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK || ifi->ifi_family != AF_UNSPEC ||
+	    mnl_attr_parse(nlh, sizeof(*ifi), parse_attr, tb) < 0 || !tb[IFLA_MTU] ||
+	    mnl_attr_get_payload_len(tb[IFLA_MTU]) != sizeof(uint32_t))
+		return false;
+	mtu = mnl_attr_get_u32(tb[IFLA_MTU]);
+	if (link->others[at].ifindex == ifi->ifi_index && link->others[at].mtu == mtu)
+		return false;
+	link->others[at].ifindex = ifi->ifi_index;
+	link->others[at].mtu = mtu;
+	return true;
+}
+
 static void note_link(struct seen *s, const struct nlmsghdr *nlh)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
@@ -53,9 +80,13 @@ static void note_link(struct seen *s, const struct nlmsghdr *nlh)
 	struct weft_link *link = s->link;
 	bool up;
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) ||
-	    (unsigned)ifi->ifi_index != link->ifindex)
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi))
 		return;
+	if ((unsigned)ifi->ifi_index != link->ifindex) {
+		if (other_mtu_changed(link, nlh))
+			s->changes |= WEFT_LINK_OTHER_MTU;
+		return;
+	}
 	/* AF_BRIDGE and AF_INET6 messages tell of one protocol's view only. */
 	if (ifi->ifi_family != AF_UNSPEC)
 		return;
@@ -261,6 +292,7 @@ struct route_answer {
 	unsigned ifindex;
 	uint8_t type;          /* RTN_* */
 	uint32_t mtu;          /* 0: the route has none of its own */
+	bool passing;          /* it ends some time: then `mtu` may be what ICMP said */
 	uint8_t src_bytes[16]; /* the address that the kernel prefers */
 	size_t src_len;        /* 0: none */
 };
@@ -293,6 +325,13 @@ static int note_route(const struct nlmsghdr *nlh, void *arg)
 		answer->ifindex = mnl_attr_get_u32(tb[RTA_OIF]);
 	if (tb[RTA_METRICS])
 		answer->mtu = metric_mtu(tb[RTA_METRICS]);
+	if (tb[RTA_CACHEINFO] &&
+	    mnl_attr_get_payload_len(tb[RTA_CACHEINFO]) >= sizeof(struct rta_cacheinfo)) {
+		struct rta_cacheinfo info;
+
+		memcpy(&info, mnl_attr_get_payload(tb[RTA_CACHEINFO]), sizeof(info));
+		answer->passing = info.rta_expires != 0;
+	}
 	if (tb[RTA_PREFSRC] &&
 	    mnl_attr_get_payload_len(tb[RTA_PREFSRC]) <= sizeof(answer->src_bytes)) {
 		answer->src_len = mnl_attr_get_payload_len(tb[RTA_PREFSRC]);
@@ -352,6 +391,58 @@ int weft_route_lookup(struct weft_link *link, const struct weft_ip *ip,
 	if (err == 0)
 		*ret_ifindex = answer.ifindex;
 	return err;
+}
+
+struct link_question {
+	unsigned ifindex;
+	uint32_t mtu; /* 0: not told */
+};
+
+static int note_link_mtu(const struct nlmsghdr *nlh, void *arg)
+{
+	struct link_question *q = arg;
+	const struct nlattr *tb[RTA_MAX + 1] = {0};
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
+	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) ||
+	    (unsigned)ifi->ifi_index != q->ifindex ||
+	    mnl_attr_parse(nlh, sizeof(*ifi), parse_attr, tb) < 0)
+		return MNL_CB_OK;
+	if (tb[IFLA_MTU] && mnl_attr_get_payload_len(tb[IFLA_MTU]) == sizeof(uint32_t))
+		q->mtu = mnl_attr_get_u32(tb[IFLA_MTU]);
+	return MNL_CB_OK;
+}
+
+int weft_route_mtu(struct weft_link *link, const struct weft_endpoint *to, uint32_t fwmark,
+		   uint32_t *ret_mtu, uint32_t *ret_learned)
+{
+	struct route_question q = {.to = &to->ip, .fwmark = fwmark, .oif = to->scope_id};
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETLINK, NLM_F_ACK);
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(req, sizeof(*ifi));
+	struct link_question out = {0};
+	struct route_answer route;
+	int err = -ENETUNREACH;
+
+	if (to->local.family == to->ip.family) {
+		q.source = &to->local;
+		err = ask_route(link, &q, &route);
+		q.source = NULL;
+	}
+	if (err < 0)
+		err = ask_route(link, &q, &route);
+	if (err < 0)
+		return err;
+	out.ifindex = route.ifindex;
+	ifi->ifi_index = (int)route.ifindex;
+	err = weft_rtnl_talk(&link->route, req, note_link_mtu, &out);
+	if (err < 0)
+		return err;
+	if (!out.mtu)
+		return -ENODEV;
+	*ret_learned = route.passing ? route.mtu : 0;
+	*ret_mtu = route.mtu && !route.passing && route.mtu < out.mtu ? route.mtu : out.mtu;
+	return 0;
 }
 
 static int note_forwarding(const struct nlmsghdr *nlh, void *arg)

@@ -20,9 +20,10 @@ enum weft_link_change {
 	WEFT_LINK_DOWN = 1 << 1,
 	WEFT_LINK_MTU = 1 << 2,
 	WEFT_LINK_DELETED = 1 << 3,
-	WEFT_LINK_ADDRESS = 1 << 4, /* an address of any interface came or went */
-	WEFT_LINK_ROUTE = 1 << 5,   /* a route, a rule or forwarding changed */
-	WEFT_LINK_OVERRUN = 1 << 6, /* messages were lost: state was read anew */
+	WEFT_LINK_ADDRESS = 1 << 4,   /* an address of any interface came or went */
+	WEFT_LINK_ROUTE = 1 << 5,     /* a route, a rule or forwarding changed */
+	WEFT_LINK_OTHER_MTU = 1 << 7, /* another interface's MTU changed, or may have */
+	WEFT_LINK_OVERRUN = 1 << 6,   /* messages were lost: state was read anew */
 };
 
 /* Subscribes and reads the present state of interface `ifindex`. 0 or negated errno. */
@@ -73,6 +74,14 @@ WEFT_MUST_CHECK int weft_route_lookup(struct weft_link *link, const struct weft_
 WEFT_MUST_CHECK int weft_route_forward(struct weft_link *link, const struct weft_ip *src,
 				       const struct weft_ip *dst, unsigned ifindex,
 				       uint32_t *ret_max_len);
+
+/*
+ * The MTU of the route to an endpoint with this mark, from its local address if that is still
+ * ours: the route's own, else its interface's, in bytes. `ret_learned` is what ICMP taught the host
+ * of the path behind it, 0 if nothing. 0 or negated errno. Threads as above.
+ */
+WEFT_MUST_CHECK int weft_route_mtu(struct weft_link *link, const struct weft_endpoint *to,
+				   uint32_t fwmark, uint32_t *ret_mtu, uint32_t *ret_learned);
 
 /*
  * The address that the host would send from to `to` out of interface `ifindex`. 0 or negated errno

@@ -86,6 +86,15 @@ WEFT_MUST_CHECK int weft_udp_send(struct weft_udp *udp, const struct weft_endpoi
 				  uint8_t tos, const uint8_t *data, size_t len, size_t segment,
 				  bool *ret_source_stale);
 
+/*
+ * Sends one datagram that must not be fragmented: DF is set, and what ICMP taught the host of the
+ * path is not heeded (IP_PMTUDISC_PROBE). -EMSGSIZE: longer than the interface takes. While it runs
+ * nobody else may send: the option is the socket's. Else as weft_udp_send.
+ */
+WEFT_MUST_CHECK int weft_udp_send_whole(struct weft_udp *udp, const struct weft_endpoint *endpoint,
+					uint8_t tos, const uint8_t *data, size_t len,
+					bool *ret_source_stale);
+
 #define WEFT_UDP_SINGLES 16 /* of one call below */
 
 struct weft_udp_single {

@@ -342,6 +342,41 @@ int weft_udp_send(struct weft_udp *udp, const struct weft_endpoint *endpoint, ui
 	return total;
 }
 
+/* All or nothing: a socket must not be left with DF. */
+static int set_whole(const struct target *t, bool whole)
+{
+	bool v4 = t->endpoint->ip.family == WEFT_IPV4;
+	int level = v4 ? IPPROTO_IP : IPPROTO_IPV6, dontfrag = whole;
+	int mode = whole ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
+
+	_Static_assert((int)IP_PMTUDISC_PROBE == (int)IPV6_PMTUDISC_PROBE &&
+			       (int)IP_PMTUDISC_DONT == (int)IPV6_PMTUDISC_DONT,
+		       "one number for both families");
+	if (setsockopt(t->fd, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &mode,
+		       sizeof(mode)) < 0)
+		return -errno;
+	if (!v4 && setsockopt(t->fd, level, IPV6_DONTFRAG, &dontfrag, sizeof(dontfrag)) < 0)
+		return -errno;
+	return 0;
+}
+
+int weft_udp_send_whole(struct weft_udp *udp, const struct weft_endpoint *endpoint, uint8_t tos,
+			const uint8_t *data, size_t len, bool *ret_source_stale)
+{
+	struct target t;
+	int err = set_target(udp, endpoint, tos, &t), sent;
+
+	if (err < 0)
+		return err;
+	if (len == 0 || len > MAX_PAYLOAD)
+		return -EMSGSIZE;
+	sent = set_whole(&t, true);
+	if (sent == 0)
+		sent = send_plain_any(&t, data, len, len, ret_source_stale);
+	err = set_whole(&t, false);
+	return err < 0 ? err : sent;
+}
+
 /* By itself: waits, tries without the source, and knows what is wrong. */
 static void send_one(struct weft_udp *udp, struct weft_udp_single *s)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inner packets of any content: parsing, ECN on the way out of the tunnel, and the ICMP errors that
- * answer what cannot be carried. An error is a whole packet with right checksums, fits its buffer,
- * and never answers an ICMP error.
+ * answer what cannot be carried, and answers to probes of a path's MTU. An error is a whole packet
+ * with right checksums, fits its buffer, and never answers an ICMP error.
  */
 #include <string.h>
 
 #include "core/icmp.h"
 #include "core/inner.h"
+#include "core/pmtu.h"
 #include "fuzz.h"
 #include "util/cursor.h"
 
@@ -68,6 +69,24 @@ static void ecn(const uint8_t *inner, size_t len, uint8_t tos)
 	free(copy);
 }
 
+/* No more is looked at than the packet says that it has. */
+static void answer(const uint8_t *inner, size_t len)
+{
+	struct weft_inner in;
+	uint32_t cookie, mtu;
+	uint8_t *copy;
+
+	(void)weft_pmtu_too_long(inner, len, 1420, 1280, &mtu);
+	if (weft_inner_parse(inner, len, &in))
+		return;
+	copy = malloc(in.total_len);
+	FUZZ_CHECK(copy);
+	memcpy(copy, inner, in.total_len);
+	if (weft_pmtu_answer(copy, &in, &cookie))
+		FUZZ_CHECK(in.proto == (in.version == 4 ? 1 : 58));
+	free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size};
@@ -77,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(out);
 	check_error(out, weft_icmp_unreachable(out, in.p, in.left));
 	ecn(in.p, in.left, flags >> 6);
+	answer(in.p, in.left);
 	free(out);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* A node: a whole device with one worker, its configuration, and the packets that it carries. */
 #include "sim.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,51 @@ static void cb_send_many(void *ctx, struct weft_datagram *d, unsigned n)
 		d[i].result = cb_send(ctx, d[i].to, d[i].tos, d[i].pkt, d[i].len);
 }
 
+static struct sim_node *node_at(struct sim *s, const struct weft_endpoint *to)
+{
+	for (int i = 0; i < s->nodes; i++) {
+		struct weft_endpoint at = sim_public(&s->node[i]);
+
+		if (weft_ip_equal(&at.ip, &to->ip) && at.port == to->port)
+			return &s->node[i];
+	}
+	return NULL;
+}
+
+/* With DF: what is too long for the way is lost there. */
+static int cb_send_whole(void *ctx, const struct weft_endpoint *to, uint8_t tos, const uint8_t *pkt,
+			 size_t len)
+{
+	struct sim_node *n = ctx, *there = node_at(n->sim, to);
+	uint32_t carries = there ? n->pair[there->id].carries : 0;
+
+	if (len + 28 > n->route_mtu)
+		return -EMSGSIZE;
+	if (!carries || len + 28 <= carries)
+		return cb_send(ctx, to, tos, pkt, len);
+	sim_spy_sent(n, pkt, len);
+	return 0;
+}
+
+static int cb_path_mtu(void *ctx, const struct weft_endpoint *to, uint32_t *ret_mtu,
+		       uint32_t *ret_learned)
+{
+	struct sim_node *n = ctx, *there = node_at(n->sim, to);
+
+	*ret_mtu = n->route_mtu;
+	*ret_learned = there && n->pair[there->id].told ? n->pair[there->id].carries : 0;
+	return 0;
+}
+
+static int cb_tunnel_source(void *ctx, const struct weft_ip *to, struct weft_ip *ret_ip)
+{
+	struct sim_node *n = ctx;
+
+	*ret_ip = *to;
+	ret_ip->b[to->family == WEFT_IPV4 ? 3 : 15] = (uint8_t)(n->id + 1);
+	return 0;
+}
+
 static void cb_event(void *ctx, const struct weft_event *event)
 {
 	struct sim_node *n = ctx;
@@ -147,6 +193,7 @@ struct sim_node *sim_node_add(struct sim *s)
 	n->id = s->nodes++;
 	n->ip = (struct weft_ip){{192, 0, 0, (uint8_t)(n->id + 1)}, WEFT_IPV4};
 	n->port = SIM_PORT;
+	n->route_mtu = 1500;
 	n->params = (struct weft_device_params){.max_workers = 1,
 						.handshake_queue_pkts = 1024,
 						.stage_bytes = 1 << 19,
@@ -216,6 +263,9 @@ void sim_node_start(struct sim_node *n)
 				    .static_dh = cb_dh,
 				    .send = cb_send,
 				    .send_many = cb_send_many,
+				    .send_whole = cb_send_whole,
+				    .path_mtu = cb_path_mtu,
+				    .tunnel_source = cb_tunnel_source,
 				    .event = cb_event,
 				    .wake = cb_wake};
 
@@ -488,6 +538,37 @@ static void accept_data(struct sim_node *n, struct sim_node *from, const struct 
 	sim_mix(s, &id, sizeof(id));
 }
 
+static bool is_ping(const struct weft_rx *rx)
+{
+	return (rx->inner_len == 28 && rx->inner[9] == 1 && rx->inner[20] == 8) ||
+	       (rx->inner_len == 48 && rx->inner[6] == 58 && rx->inner[40] == 128);
+}
+
+/* As the host would: a probe is a ping whose hop limit just reaches. In the receiver's batch. */
+static void answer_ping(struct sim_node *n, const struct weft_rx *rx)
+{
+	uint8_t buf[WEFT_DATA_OVERHEAD + 64] = {0}, *p = buf + WEFT_DATA_HEADER_LEN;
+	bool v6 = rx->inner[0] >> 4 == 6;
+	size_t at = v6 ? 8 : 12, len = v6 ? 16 : 4, out_len;
+	struct weft_tx tx;
+	uint8_t tos;
+
+	n->probes++;
+	sim_check(n->sim, rx->inner[v6 ? 7 : 8] == 1, "node %d: a probe that goes on", n->id);
+	if (n->silent)
+		return;
+	memcpy(p, rx->inner, rx->inner_len);
+	memcpy(p + at, rx->inner + at + len, len);
+	memcpy(p + at + len, rx->inner + at, len);
+	p[v6 ? 40 : 20] = v6 ? 129 : 0;
+	if (weft_tx_begin(n->worker, p, rx->inner_len, 1, &tx) != 0 ||
+	    weft_tx_seal(n->worker, &tx, buf, rx->inner_len, &out_len, &tos) != 0)
+		return;
+	sim_spy_sent(n, buf, out_len);
+	sim_send(n->sim, n, NULL, &tx.endpoint, tos, buf, out_len);
+	weft_tx_done(n->worker, &tx, 1, out_len, true);
+}
+
 /* NULL: one of the peers that are no nodes. */
 static struct sim_node *node_of(struct sim_node *n, const struct weft_peer *peer)
 {
@@ -526,8 +607,10 @@ void sim_node_receive(struct sim_node *n, const struct weft_endpoint *from, uint
 		struct sim_node *sender = node_of(n, rx.peer);
 
 		if (sender)
-			sim_spy_accepted(n, sender, rx.inner != NULL);
-		if (sender && rx.inner)
+			sim_spy_accepted(n, sender, len > WEFT_DATA_OVERHEAD);
+		if (sender && rx.inner && is_ping(&rx))
+			answer_ping(n, &rx);
+		else if (sender && rx.inner)
 			accept_data(n, sender, &rx);
 	} else if (len > WEFT_DATA_OVERHEAD && pkt[0] == 4) {
 		look_for_spoofed(n);

@@ -65,6 +65,8 @@ struct sim_pair {
 	bool wanted;         /* they are to be peers */
 	bool endpoint_known; /* configured */
 	uint16_t keepalive_s;
+	uint32_t carries; /* bytes of an outer packet with DF that arrives there; 0: any */
+	bool told;        /* by ICMP, of that */
 	struct weft_secret psk;
 	uint64_t gap_ns;      /* mean distance of data packets; 0: none */
 	uint32_t traffic_run; /* so that an old generator stops */
@@ -95,6 +97,9 @@ struct sim_node {
 	struct sim_nat nat;
 	int64_t wall_offset_s;
 	struct weft_device_params params; /* counts from the next start */
+	uint32_t route_mtu;               /* of its only interface */
+	bool silent;                      /* answers no echo request */
+	uint64_t probes;                  /* echo requests that came to it */
 	unsigned handshakes_per_ms;       /* 0: as many as come */
 	struct sim_service service;       /* another way to be busy: it excludes the one above */
 	uint64_t owed_ns, busy_until_ns;

@@ -162,7 +162,9 @@ static void transport_sent(struct sim_node *n, const uint8_t *pkt, size_t len)
 	sim_check(s, s->now < session->born_ns + 180 * S,
 		  "node %d sends under a session of %llu ms", n->id,
 		  (unsigned long long)((s->now - session->born_ns) / MS));
-	sim_check(s, len >= 32 && (len % 16 == 0 || len == SIM_MTU + 32),
+	sim_check(s,
+		  len >= 32 && (len % 16 == 0 || len == SIM_MTU + 32 ||
+				len == n->route_mtu - 28), /* a probe */
 		  "node %d: datagram of %zu bytes", n->id, len);
 	session->next_counter = counter + 1;
 	p = &n->pair[session->peer];

@@ -357,11 +357,16 @@ def test_hub_that_does_not_forward(pair):
 
 
 def test_kill_switch_is_closed(net):
+    """It outlives its interface, and then nothing leaves."""
     host = net.host()
-    host.run("nft", "-f", "-", input="""
-        table inet weft-wg0 {
-            chain output { type filter hook output priority 300; oifname != "lo" reject; }
-        }""")
+    write(host, "/etc/wireguard/wg0.conf", "[Interface]\nAddress = 10.99.0.1/24\nKillSwitch = on\n"
+          f"PrivateKey = {wg.Key().private64}\n[Peer]\nPublicKey = {wg.Key().public64}\n"
+          "AllowedIPs = 0.0.0.0/0\n")
+    env = {"WG_QUICK_USERSPACE_IMPLEMENTATION": wg.PROGRAMS[DUT]()}
+    host.run(wg.weft(), "up", "wg0", env=env)
+    assert json.loads(host.run(wg.weft(), "status", "--json").stdout)["interfaces"][0]["kill_switch"]
+    host.ip("link del wg0")
+    wait.until(lambda: wg.pid_of_socket(host, "wg0") is None, "the daemon has ended")
     d = doctor(host)
     assert "the kill switch of wg0 is closed" in d.step("firewall")
     assert d.cause["step"] == "backend"

@@ -8,6 +8,7 @@ import base64
 import functools
 import hashlib
 import http.server
+import json
 import os
 import socket
 import subprocess
@@ -52,6 +53,20 @@ def test_weftd_begins(tunnel, outer):
     tunnel.ping_from_host()
     assert all(tunnel.handshakes())
     assert tunnel.guest_peer().endpoint == endpoint(outer[:-1] + "1", tunnel.host_port)
+
+
+@pytest.mark.parametrize("outer", ["10.99.0.2", "fd99::2"])
+def test_path_is_measured(tunnel, outer):
+    """The kernel cuts off what lies behind a short packet, and answers it."""
+    tunnel.weft("set", tunnel.host_if, "path-mtu", "probe")
+    tunnel.host_knows_guest(outer)
+    tunnel.ping_from_host()
+
+    def path():
+        shown = tunnel.weft("mtu", "--json", tunnel.host_if).stdout
+        return json.loads(shown)["peers"][0]
+    wait_for("the path is measured", lambda: path()["state"] not in ("unknown", "searching"))
+    assert (path()["state"], path()["path_mtu"]) == ("measured", 1420 if ":" in outer else 1440)
 
 
 def test_both_begin_at_once(tunnel):

@@ -173,8 +173,9 @@ static void secrets_stay_out_of_the_diagnosis(void **state)
 static void set_round_trip(void **state)
 {
 	static const char text[] =
-		"private_key=" K1 "\nlisten_port=1\nfwmark=0\nreplace_peers=true\n" P1
-		"update_only=true\npreshared_key=" K1 "\nendpoint=[fe80::1%eth0]:7\n"
+		"private_key=" K1 "\nlisten_port=1\nfwmark=0\nweft_path_mtu=probe\n"
+		"replace_peers=true\n" P1 "update_only=true\npreshared_key=" K1
+		"\nendpoint=[fe80::1%eth0]:7\n"
 		"persistent_keepalive_interval=25\nreplace_allowed_ips=true\n"
 		"allowed_ip=10.0.0.0/8\nallowed_ip=-::/0\n";
 	struct weft_conf_device dev = {0};
@@ -193,6 +194,7 @@ static void set_round_trip(void **state)
 
 static const char get_text[] =
 	"private_key=" K1 "\nlisten_port=51820\nfwmark=16\nweft_version=0.1.0\nweft_relay=fast\n"
+	"weft_path_mtu=probe\n"
 	"weft_drop_rx_mac1=7\nweft_under_load_ns=18446744073709551615\n" P1 "preshared_key=" K1
 	"\nprotocol_version=1\nendpoint=192.0.2.1:7\nlast_handshake_time_sec=1700000000\n"
 	"last_handshake_time_nsec=5\ntx_bytes=1\nrx_bytes=18446744073709551615\n"
@@ -209,6 +211,7 @@ static void get_round_trip(void **state)
 	assert_int_equal(weft_uapi_parse_get(in.p, in.len, &dev), 0);
 	assert_string_equal(dev.version, "0.1.0");
 	assert_int_equal(dev.relay, WEFT_CONF_RELAY_FAST);
+	assert_int_equal(dev.path_mtu, WEFT_CONF_PATH_MTU_PROBE);
 	assert_int_equal(weft_conf_find_extra(&dev.extras, "drop_rx_mac1")->value, 7);
 	assert_int_equal(dev.n_peers, 1);
 	assert_true(dev.peers[0].rx_bytes == UINT64_MAX);

@@ -89,6 +89,40 @@ static void from_nothing(void **state)
 	}
 }
 
+/* MTU = auto: the widest way where the device measures paths, else as without it. */
+static void mtu_auto(void **state)
+{
+	static const struct {
+		const char *file;
+		uint32_t widest;
+		bool probes;
+		uint32_t mtu;
+	} cases[] = {
+		{"[Interface]\nMTU = auto\n", 1440, true, 1440},
+		{"[Interface]\nMTU = auto\n", 1440, false, 1320},
+		{"[Interface]\nMTU = auto\n", 0, true, 1320},
+		{"[Interface]\nMTU = 1280\n", 1440, true, 1280},
+		{"[Interface]\n", 1440, true, 1320},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct weft_host_facts f = facts;
+		struct weft_host_state s = {0};
+		struct weft_quick q = {0};
+
+		f.widest = cases[i].widest;
+		f.probes = cases[i].probes;
+		assert_int_equal(weft_quick_parse(cases[i].file, strlen(cases[i].file), &q, NULL,
+						  NULL, NULL),
+				 0);
+		assert_int_equal(weft_host_wanted(&q, &f, &s), 0);
+		assert_int_equal(s.mtu, cases[i].mtu);
+		weft_quick_clear(&q);
+		weft_host_state_clear(&s);
+	}
+}
+
 static void smallest(void **state)
 {
 	struct weft_host_state a, b, none = {0};
@@ -225,8 +259,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(from_nothing), cmocka_unit_test(weft_keys),
-		cmocka_unit_test(smallest),     cmocka_unit_test(in_the_way),
-		cmocka_unit_test(mark_and_dns),
+		cmocka_unit_test(mtu_auto),     cmocka_unit_test(smallest),
+		cmocka_unit_test(in_the_way),   cmocka_unit_test(mark_and_dns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

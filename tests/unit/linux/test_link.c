@@ -66,9 +66,13 @@ static void test_state_and_changes(void **state)
 	sh("ip link set %s mtu 1300", tun.name);
 	assert_true(changes() & WEFT_LINK_MTU);
 	assert_int_equal(weft_link_mtu(link_), 1300);
-	/* Other interfaces are no business of ours, but for their addresses. */
+	/* Other interfaces are no business of ours, but for their addresses and MTU. */
 	sh("ip link add x0 type veth peer x1 && ip link set x0 mtu 1200");
-	assert_false(changes() & ~(WEFT_LINK_ROUTE | WEFT_LINK_ADDRESS));
+	assert_int_equal(changes() & ~(WEFT_LINK_ROUTE | WEFT_LINK_ADDRESS), WEFT_LINK_OTHER_MTU);
+	sh("ip link set x0 up && ip link set x0 down");
+	assert_false(changes() & WEFT_LINK_OTHER_MTU); /* it is as it was */
+	sh("ip link set x0 mtu 1250");
+	assert_true(changes() & WEFT_LINK_OTHER_MTU);
 	assert_int_equal(weft_link_mtu(link_), 1300);
 	sh("ip addr add 192.0.2.1/24 dev x0");
 	assert_true(changes() & WEFT_LINK_ADDRESS);
@@ -134,6 +138,44 @@ static void test_routes(void **state)
 	assert_int_equal(weft_route_lookup(link_, &ip, NULL, 0, &ifindex), -EHOSTUNREACH);
 	ip.family = WEFT_NONE;
 	assert_int_equal(weft_route_lookup(link_, &ip, NULL, 0, &ifindex), -EAFNOSUPPORT);
+}
+
+static void check_route_mtu(const char *to, uint32_t fwmark, uint32_t want)
+{
+	struct weft_endpoint e = {.port = 1};
+	uint32_t mtu = 0, learned = 1;
+
+	assert_int_equal(weft_ip_parse(to, strlen(to), &e.ip), 0);
+	assert_int_equal(weft_route_mtu(link_, &e, fwmark, &mtu, &learned), 0);
+	assert_int_equal(mtu, want);
+	assert_int_equal(learned, 0);
+	/* a source that is not ours any more is passed over */
+	e.local = e.ip;
+	assert_int_equal(weft_route_mtu(link_, &e, fwmark, &mtu, &learned), 0);
+	assert_int_equal(mtu, want);
+}
+
+static void test_route_mtu(void **state)
+{
+	struct weft_endpoint none = {.port = 1};
+	uint32_t mtu, learned;
+
+	(void)state;
+	NEEDS_NETNS();
+	sh("ip link set %s mtu 1400 up", tun.name);
+	sh("ip route add 198.51.100.0/24 dev %s", tun.name);
+	check_route_mtu("198.51.100.9", 0, 1400); /* the interface's */
+	sh("ip route add 198.51.100.0/25 dev %s mtu 1300", tun.name);
+	check_route_mtu("198.51.100.9", 0, 1300); /* the route's own */
+	sh("ip route add local 198.51.100.0/24 dev lo table 78");
+	sh("ip rule add fwmark 7 lookup 78");
+	check_route_mtu("198.51.100.9", 7, 65536); /* by the mark */
+	sh("ip -6 route add 2001:db8::/64 dev %s mtu 1290", tun.name);
+	check_route_mtu("2001:db8::9", 0, 1290);
+	assert_int_equal(weft_ip_parse("203.0.113.1", 11, &none.ip), 0);
+	assert_int_equal(weft_route_mtu(link_, &none, 0, &mtu, &learned), -ENETUNREACH);
+	none.ip.family = WEFT_NONE;
+	assert_int_equal(weft_route_mtu(link_, &none, 0, &mtu, &learned), -EAFNOSUPPORT);
 }
 
 static void test_deletion(void **state)
@@ -221,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_LINK(test_state_and_changes),
+		WITH_LINK(test_route_mtu),
 		WITH_LINK(test_routes),
 		WITH_LINK(test_deletion),
 		WITH_LINK(test_overrun),
