@@ -14,7 +14,8 @@ check=(git clang clang-tidy clang-format libclang-rt-14-dev llvm cppcheck shellc
        libcmocka-dev valgrind python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
        python3-cryptography
        wireguard-tools wireguard-go tshark tcpdump conntrack ethtool openresolv
-       qemu-system-x86 busybox-static cpio kmod wget xz-utils zstd systemd)
+       qemu-system-x86 busybox-static cpio kmod wget xz-utils zstd systemd
+       bash-completion zsh fish)
 
 case "${1:-}" in
 demo) want=("${build[@]}" "${demo[@]}") ;;

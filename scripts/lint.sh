@@ -26,7 +26,7 @@ clang-format --dry-run --Werror "${c[@]}" 2>&1 | grep -E 'error|warning' | head 
 mapfile -t sh < <(git ls-files '*.sh' .ci/run)
 shellcheck "${sh[@]}" || fail "shellcheck: see above"
 
-mapfile -t man < <(git ls-files 'docs/man/*')
+mapfile -t man < <(git ls-files 'docs/man/*.[58]')
 [ ${#man[@]} -eq 0 ] || mandoc -Tlint -W warning "${man[@]}" || fail "mandoc: see above"
 
 # the unit, with a program that is there: whatever systemd has to say is a mistake in it

@@ -14,6 +14,7 @@
 #include "conf/device.h"
 #include "conf/quick.h"
 #include "control/device.h"
+#include "host/job.h"
 
 struct weft_cli {
 	const char *program; /* "weft", as wg: argv[0], or "wg-quick" */
@@ -21,6 +22,7 @@ struct weft_cli {
 	bool as_wg_quick;
 	enum weft_backend backend; /* --backend */
 	bool has_backend;          /* the subcommand has that option */
+	bool backend_given;        /* and it was used */
 };
 
 /* Whose subcommand it is, beside weft's. */
@@ -32,6 +34,15 @@ struct weft_cli_command {
 	int (*run)(const struct weft_cli *cli, int argc, char **argv); /* argv[0]: the subcommand */
 	enum weft_cli_owner owner;
 	bool has_backend; /* it talks to interfaces */
+	/*
+	 * What its words are, for shells to complete: options, which stand anywhere, and then one
+	 * entry for each place, separated by spaces. "|" is between what may stand in a place. A
+	 * word or an option with "=" takes one of the values after that, separated by ",", as its
+	 * next word; with nothing after it there is nothing to offer. "..." repeats the last place.
+	 * In capitals: INTERFACE, a running one; CONFIG, an interface's file or its name; PEER, a
+	 * peer's key, after an INTERFACE; FILE; DIR. Without --backend and --help.
+	 */
+	const char *words;
 };
 
 extern const struct weft_cli_command weft_cli_commands[]; /* ends with a NULL name */
@@ -44,10 +55,12 @@ int weft_cli_addconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_syncconf(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_up(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_down(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_strip(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genkey(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_genpsk(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_pubkey(const struct weft_cli *cli, int argc, char **argv);
+int weft_cli_completion(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_help(const struct weft_cli *cli, int argc, char **argv);
 int weft_cli_version(const struct weft_cli *cli, int argc, char **argv);
 
@@ -101,9 +114,16 @@ bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft
 bool weft_cli_read_config(const struct weft_cli *cli, const char *path,
 			  struct weft_ini_result *ret);
 
+enum weft_cli_quick_option {
+	WEFT_CLI_VERBOSE = 1 << 0, /* -v: each change is printed before it is made */
+	WEFT_CLI_DRY_RUN = 1 << 1, /* --dry-run: changes are printed alone */
+	WEFT_CLI_JSON = 1 << 2,    /* --json */
+};
+
 /* A file for wg-quick(8), and what is done with it. */
 struct weft_cli_quick {
-	bool verbose;                   /* each change is printed before it is made */
+	const struct weft_cli *cli;
+	unsigned options;               /* enum weft_cli_quick_option */
 	char path[PATH_MAX];            /* where it really is */
 	char name[WEFT_QUICK_NAME_LEN]; /* of the interface */
 	struct weft_text text;
@@ -118,26 +138,21 @@ void weft_cli_quick_clear(struct weft_cli_quick *q);
  */
 bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct weft_cli_quick *ret);
 
-/* For up and down: the arguments, the file and what it says. False as above, or `*ret_exit`. */
-bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
+/*
+ * For up, down and their like: the arguments, with those options that `known` has, the file and
+ * what it says. False as above, or `*ret_exit`.
+ */
+bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsigned known,
 			 struct weft_cli_quick *ret, int *ret_exit);
 
-/* "[#] " and a line, if changes are to be printed. */
-void weft_cli_say(const struct weft_cli_quick *q, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+/* A job for the interface of `q`, whose steps and warnings go to stderr. Borrows `q`. */
+void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret);
 
-/* Run in turn by bash, until one fails. False: it was said. */
-bool weft_cli_hooks(const struct weft_cli *cli, const struct weft_cli_quick *q,
-		    const struct weft_quick_texts *hooks);
+/* From here on SIGINT and SIGTERM stop the job between two steps. */
+void weft_cli_catch_signals(void);
 
-/* Gives the name servers to resolvconf, if it is there, or takes them back. False: it was said. */
-bool weft_cli_dns(const struct weft_cli *cli, const struct weft_cli_quick *q, bool add);
-
-/*
- * Takes away the interface and all that is there for it, as far as it can. `mark`: of the device.
- * False: what could not be done was printed.
- */
-bool weft_cli_take_down(const struct weft_cli *cli, const struct weft_cli_quick *q, uint32_t mark);
+/* Prints what failed. Returns main's exit code. */
+int weft_cli_job_end(const struct weft_host_job *job, int rc);
 
 /*
  * Resolves every name into its peer's endpoint, trying again as WG_ENDPOINT_RESOLUTION_RETRIES

@@ -6,33 +6,43 @@
 
 const struct weft_cli_command weft_cli_commands[] = {
 	{"show", "Shows the current configuration and device information", weft_cli_show,
-	 WEFT_CLI_WG, true},
+	 WEFT_CLI_WG, true,
+	 "--json INTERFACE|all|interfaces "
+	 "public-key|private-key|listen-port|fwmark|peers|preshared-keys|endpoints|allowed-ips|"
+	 "latest-handshakes|transfer|persistent-keepalive|dump"},
 	{"showconf",
 	 "Shows the current configuration of a given WireGuard interface, for use with `setconf'",
-	 weft_cli_showconf, WEFT_CLI_WG, true},
+	 weft_cli_showconf, WEFT_CLI_WG, true, "INTERFACE"},
 	{"set", "Change the current configuration, add peers, remove peers, or change peers",
-	 weft_cli_set, WEFT_CLI_WG, true},
+	 weft_cli_set, WEFT_CLI_WG, true,
+	 "INTERFACE "
+	 "listen-port=|fwmark=off|private-key=FILE|relay=fast,off|peer=PEER|remove|"
+	 "preshared-key=FILE|endpoint=|persistent-keepalive=off|allowed-ips= ..."},
 	{"setconf", "Applies a configuration file to a WireGuard interface", weft_cli_setconf,
-	 WEFT_CLI_WG, true},
+	 WEFT_CLI_WG, true, "INTERFACE FILE"},
 	{"addconf", "Appends a configuration file to a WireGuard interface", weft_cli_addconf,
-	 WEFT_CLI_WG, true},
+	 WEFT_CLI_WG, true, "INTERFACE FILE"},
 	{"syncconf", "Synchronizes a configuration file to a WireGuard interface",
-	 weft_cli_syncconf, WEFT_CLI_WG, true},
+	 weft_cli_syncconf, WEFT_CLI_WG, true, "INTERFACE FILE"},
 	{"up", "Brings up an interface as its file for wg-quick says", weft_cli_up,
-	 WEFT_CLI_WG_QUICK, false},
+	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
 	{"down", "Takes an interface down, and all that up has done for it", weft_cli_down,
-	 WEFT_CLI_WG_QUICK, false},
+	 WEFT_CLI_WG_QUICK, true, "-v CONFIG"},
+	{"reload", "Makes a running interface what its file says by now", weft_cli_reload,
+	 WEFT_CLI_WEFT, true, "-v --dry-run --json CONFIG"},
 	{"strip", "Prints what is WireGuard's own of a file for wg-quick", weft_cli_strip,
-	 WEFT_CLI_WG_QUICK, false},
+	 WEFT_CLI_WG_QUICK, false, "CONFIG"},
 	{"genkey", "Generates a new private key and writes it to stdout", weft_cli_genkey,
-	 WEFT_CLI_WG, false},
+	 WEFT_CLI_WG, false, ""},
 	{"genpsk", "Generates a new preshared key and writes it to stdout", weft_cli_genpsk,
-	 WEFT_CLI_WG, false},
+	 WEFT_CLI_WG, false, ""},
 	{"pubkey", "Reads a private key from stdin and writes a public key to stdout",
-	 weft_cli_pubkey, WEFT_CLI_WG, false},
-	{"help", "Shows this list", weft_cli_help, WEFT_CLI_WEFT, false},
-	{"version", "Shows the version", weft_cli_version, WEFT_CLI_WEFT, false},
-	{NULL, NULL, NULL, WEFT_CLI_WEFT, false},
+	 weft_cli_pubkey, WEFT_CLI_WG, false, ""},
+	{"completion", "Prints what a shell needs to complete weft's words", weft_cli_completion,
+	 WEFT_CLI_WEFT, false, "bash|zsh|fish"},
+	{"help", "Shows this list", weft_cli_help, WEFT_CLI_WEFT, false, ""},
+	{"version", "Shows the version", weft_cli_version, WEFT_CLI_WEFT, false, ""},
+	{NULL, NULL, NULL, WEFT_CLI_WEFT, false, NULL},
 };
 
 static const struct weft_cli_command *find(const struct weft_cli *cli, const char *name)
@@ -117,6 +127,7 @@ static bool take_backend(struct weft_cli *cli, int *argc, char **argv)
 				       option, value);
 			return false;
 		}
+		cli->backend_given = true;
 	}
 	argv[n] = NULL;
 	*argc = n;

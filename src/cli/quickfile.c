@@ -108,16 +108,56 @@ static bool parse(const struct weft_cli *cli, struct weft_cli_quick *q)
 	return !rc && !q->conf.save_config;
 }
 
-bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv,
+static const struct {
+	const char *word;
+	unsigned option;
+} options[] = {
+	{"-v", WEFT_CLI_VERBOSE},
+	{"--dry-run", WEFT_CLI_DRY_RUN},
+	{"--json", WEFT_CLI_JSON},
+};
+
+#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+/* Takes the options in front of the file's name. How many there were. */
+static int take_options(int argc, char **argv, unsigned known, unsigned *ret)
+{
+	int n = 0;
+
+	while (n + 2 < argc) {
+		size_t i = 0;
+
+		while (i < N_OPTIONS &&
+		       (!(options[i].option & known) || strcmp(argv[n + 1], options[i].word) != 0))
+			i++;
+		if (i == N_OPTIONS)
+			break;
+		*ret |= options[i].option;
+		n++;
+	}
+	return n;
+}
+
+bool weft_cli_open_quick(const struct weft_cli *cli, int argc, char **argv, unsigned known,
 			 struct weft_cli_quick *ret, int *ret_exit)
 {
-	bool option = !cli->as_wg_quick && argc == 3 && strcmp(argv[1], "-v") == 0;
+	char usage[128] = "";
+	int n = 0;
 
 	*ret_exit = 1;
-	if (!cli->as_wg_quick && !option &&
-	    weft_cli_usage(cli, argc, argv, 1, 1, "[-v] <configuration filename> | <interface>",
-			   ret_exit))
-		return false;
-	ret->verbose = option || cli->as_wg_quick;
-	return weft_cli_read_quick(cli, argv[option ? 2 : 1], ret) && parse(cli, ret);
+	ret->cli = cli;
+	if (cli->as_wg_quick) {
+		ret->options = WEFT_CLI_VERBOSE;
+	} else {
+		n = take_options(argc, argv, known, &ret->options);
+		for (size_t i = 0; i < N_OPTIONS; i++)
+			if (options[i].option & known)
+				snprintf(usage + strlen(usage), sizeof(usage) - strlen(usage),
+					 "[%s] ", options[i].word);
+		strncat(usage, "<configuration filename> | <interface>",
+			sizeof(usage) - strlen(usage) - 1);
+		if (weft_cli_usage(cli, argc, argv, 1 + n, 1 + n, usage, ret_exit))
+			return false;
+	}
+	return weft_cli_read_quick(cli, argv[1 + n], ret) && parse(cli, ret);
 }

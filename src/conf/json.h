@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The JSON view of devices: what `weft show --json` prints. The schema is in weft(8). Pure. */
+/* The JSON view of devices: what `weft show --json` prints. The schema is in weft-show(8). Pure. */
 #ifndef WEFT_CONF_JSON_H
 #define WEFT_CONF_JSON_H
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control/device.h"
+
 #define SRC_VALID_MARK "/proc/sys/net/ipv4/conf/all/src_valid_mark"
 
 /* Runs nft's commands. 0, or -EIO: nft refused them. What it prints is dropped. */
@@ -71,7 +73,8 @@ int weft_host_observe(struct weft_ifconf *conf, const char *ifname, uint32_t mar
 }
 
 /* The narrowest way to a peer; else the default route's. 0: there is none. */
-static uint32_t path_mtu(struct weft_ifconf *conf, const struct weft_conf_device *dev)
+static uint32_t path_mtu(struct weft_ifconf *conf, const struct weft_conf_device *dev,
+			 uint32_t mark)
 {
 	uint32_t least = 0, mtu;
 
@@ -79,26 +82,36 @@ static uint32_t path_mtu(struct weft_ifconf *conf, const struct weft_conf_device
 		const struct weft_conf_peer *p = &dev->peers[i];
 
 		if (p->endpoint.ip.family != WEFT_NONE &&
-		    weft_ifconf_path_mtu(conf, &p->endpoint.ip, &mtu) == 0 &&
+		    weft_ifconf_path_mtu(conf, &p->endpoint.ip, mark, &mtu) == 0 &&
 		    (!least || mtu < least))
 			least = mtu;
 	}
-	if (!least && weft_ifconf_path_mtu(conf, NULL, &mtu) == 0)
+	if (!least && weft_ifconf_path_mtu(conf, NULL, 0, &mtu) == 0)
 		least = mtu;
 	return least;
 }
 
-int weft_host_find_facts(struct weft_ifconf *conf, const struct weft_quick *quick,
+/* A mark that was worked out, and not taken from a file. */
+static bool is_own_mark(uint32_t mark)
+{
+	return mark >= WEFT_HOST_FIRST_TABLE && mark - WEFT_HOST_FIRST_TABLE < WEFT_IFCONF_TABLES;
+}
+
+int weft_host_find_facts(struct weft_ifconf *conf, const struct weft_quick *quick, uint32_t mark,
 			 struct weft_host_facts *ret)
 {
 	int rc = 0;
 
 	*ret = (struct weft_host_facts){0};
 	if (!quick->mtu)
-		ret->mtu = path_mtu(conf, &quick->wg.dev);
+		ret->mtu = path_mtu(conf, &quick->wg.dev, mark);
 	if (quick->table == WEFT_QUICK_TABLE_NAME)
 		rc = weft_ifconf_table_by_name(quick->table_name, &ret->table);
-	if (!rc && !quick->wg.dev.fwmark && weft_host_wants_mark(quick))
+	if (rc || quick->wg.dev.fwmark || !weft_host_wants_mark(quick))
+		return rc;
+	if (is_own_mark(mark))
+		ret->mark = mark;
+	else
 		rc = weft_ifconf_free_table(conf, WEFT_HOST_FIRST_TABLE, &ret->mark);
 	return rc;
 }
@@ -130,6 +143,13 @@ static int apply_firewall(const char *ifname, const struct weft_host_change *c,
 	return rc;
 }
 
+static int set_mark(const char *ifname, uint32_t mark)
+{
+	const struct weft_conf_device change = {.has = WEFT_DEVICE_HAS_FWMARK, .fwmark = mark};
+
+	return weft_control_set(WEFT_BACKEND_AUTO, ifname, &change);
+}
+
 int weft_host_apply(struct weft_ifconf *conf, const char *ifname, const struct weft_host_change *c,
 		    const struct weft_host_state *s)
 {
@@ -138,6 +158,10 @@ int weft_host_apply(struct weft_ifconf *conf, const char *ifname, const struct w
 		return weft_ifconf_address(conf, &c->prefix, c->add);
 	case WEFT_HOST_LINK:
 		return weft_ifconf_set_link(conf, c->mtu, true);
+	case WEFT_HOST_DNS:
+		return weft_host_set_dns(ifname, c->add ? c->dns : NULL);
+	case WEFT_HOST_MARK:
+		return set_mark(ifname, c->mark);
 	case WEFT_HOST_ROUTE:
 		return weft_ifconf_route(conf, &c->prefix, c->table, c->add);
 	case WEFT_HOST_MARK_RULE:

@@ -52,6 +52,7 @@ void weft_host_state_clear(struct weft_host_state *s)
 {
 	free(s->addresses);
 	free(s->routes);
+	free(s->dns);
 	*s = (struct weft_host_state){0};
 }
 
@@ -151,6 +152,28 @@ static int add_wanted_routes(struct weft_host_state *s, const struct weft_quick 
 	return rc;
 }
 
+/* Domains alone are none of resolvconf's business. */
+static int add_wanted_dns(struct weft_host_state *s, const struct weft_quick *q)
+{
+	struct weft_text text = {0};
+	int rc = 0;
+
+	if (!q->dns_servers.n)
+		return 0;
+	for (size_t i = 0; i < q->dns_servers.n && !rc; i++)
+		rc = weft_text_printf(&text, "nameserver %s\n", q->dns_servers.v[i]);
+	for (size_t i = 0; i < q->dns_search.n && !rc; i++)
+		rc = weft_text_printf(&text, "%s %s", i ? "" : "search", q->dns_search.v[i]);
+	if (!rc && q->dns_search.n)
+		rc = weft_text_append(&text, "\n", 1);
+	if (!rc)
+		rc = weft_text_append(&text, "", 1);
+	if (!rc)
+		s->dns = strdup(text.p);
+	weft_text_clear(&text);
+	return rc ? rc : s->dns ? 0 : -ENOMEM;
+}
+
 int weft_host_wanted(const struct weft_quick *quick, const struct weft_host_facts *facts,
 		     struct weft_host_state *ret)
 {
@@ -166,6 +189,8 @@ int weft_host_wanted(const struct weft_quick *quick, const struct weft_host_fact
 		ret->mark = facts->mark;
 	for (size_t i = 0; i < quick->n_addresses && !rc; i++)
 		rc = weft_host_add_address(ret, &quick->addresses[i]);
+	if (!rc)
+		rc = add_wanted_dns(ret, quick);
 	return rc ? rc : add_wanted_routes(ret, quick, facts);
 }
 
@@ -209,9 +234,68 @@ static struct weft_host_route *sorted(const struct weft_host_state *s)
 	return v;
 }
 
+static bool is_link_local(const struct weft_ip *ip)
+{
+	return ip->family == WEFT_IPV6 && ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80;
+}
+
+static bool is_among(const struct weft_host_route *r, const struct weft_host_route *v, size_t n)
+{
+	return n && bsearch(r, v, n, sizeof(*v), by_route);
+}
+
+int weft_host_forget_others(struct weft_host_state *is, const struct weft_host_state *wanted,
+			    const struct weft_host_state *ours)
+{
+	struct weft_host_route *w = sorted(wanted), *o = sorted(ours ? ours : wanted);
+	size_t n = 0;
+	bool ok = w && o;
+
+	for (size_t i = 0; ok && i < is->n_addresses; i++) {
+		const struct weft_prefix *p = &is->addresses[i];
+
+		if (has_address(wanted, p) ||
+		    (ours ? has_address(ours, p) : !is_link_local(&p->ip)))
+			is->addresses[n++] = *p;
+	}
+	if (ok)
+		is->n_addresses = n;
+	n = 0;
+	for (size_t i = 0; ok && ours && i < is->n_routes; i++)
+		if (is_among(&is->routes[i], w, wanted->n_routes) ||
+		    is_among(&is->routes[i], o, ours->n_routes))
+			is->routes[n++] = is->routes[i];
+	if (ok && ours)
+		is->n_routes = n;
+	free(w);
+	free(o);
+	return ok ? 0 : -ENOMEM;
+}
+
+/*
+ * True if the kernel has a route to there that goes with an address which does: ours can only come
+ * when that is gone.
+ */
+static bool is_in_the_way(const struct weft_host_state *is, const struct weft_host_state *wanted,
+			  const struct weft_host_route *r)
+{
+	for (size_t i = 0; i < is->n_addresses; i++) {
+		struct weft_prefix p = is->addresses[i];
+
+		if (has_address(wanted, &p))
+			continue;
+		(void)weft_prefix_mask(&p);
+		if (r->table == MAIN_TABLE && same_prefix(&p, &r->to))
+			return true;
+	}
+	return false;
+}
+
+enum which_routes { ALL_ROUTES, FREE_ROUTES, ROUTES_IN_THE_WAY };
+
 /* The routes of `a` that `b` has not. */
 static int diff_routes(const struct weft_host_state *a, const struct weft_host_state *b, bool add,
-		       struct weft_host_changes *ret)
+		       enum which_routes which, struct weft_host_changes *ret)
 {
 	struct weft_host_route *there = sorted(b);
 	int rc = there ? 0 : -ENOMEM;
@@ -220,7 +304,9 @@ static int diff_routes(const struct weft_host_state *a, const struct weft_host_s
 		const struct weft_host_route *r = &a->routes[i];
 		struct weft_host_change c = {.kind = WEFT_HOST_ROUTE, .add = add};
 
-		if (b->n_routes && bsearch(r, there, b->n_routes, sizeof(*there), by_route))
+		if (is_among(r, there, b->n_routes))
+			continue;
+		if (which != ALL_ROUTES && is_in_the_way(b, a, r) != (which == ROUTES_IN_THE_WAY))
 			continue;
 		c.prefix = r->to;
 		c.table = r->table;
@@ -230,18 +316,48 @@ static int diff_routes(const struct weft_host_state *a, const struct weft_host_s
 	return rc;
 }
 
-static int diff_addresses(const struct weft_host_state *a, const struct weft_host_state *b,
-			  bool add, struct weft_host_changes *ret)
+/* True if it has that IPv6 address with another length: the kernel takes none twice. */
+static bool has_other_length(const struct weft_host_state *s, const struct weft_prefix *p)
+{
+	for (size_t i = 0; i < s->n_addresses; i++)
+		if (p->ip.family == WEFT_IPV6 && s->addresses[i].len != p->len &&
+		    weft_ip_equal(&s->addresses[i].ip, &p->ip))
+			return true;
+	return false;
+}
+
+static int add_address_change(const struct weft_prefix *p, bool add, struct weft_host_changes *ret)
+{
+	const struct weft_host_change c = {.kind = WEFT_HOST_ADDRESS, .add = add, .prefix = *p};
+
+	return add_change(ret, &c);
+}
+
+/* New addresses, after those that are in their way. */
+static int add_addresses(const struct weft_host_state *is, const struct weft_host_state *wanted,
+			 struct weft_host_changes *ret)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < a->n_addresses && !rc; i++) {
-		struct weft_host_change c = {
-			.kind = WEFT_HOST_ADDRESS, .add = add, .prefix = a->addresses[i]};
+	for (size_t i = 0; i < is->n_addresses && !rc; i++)
+		if (!has_address(wanted, &is->addresses[i]) &&
+		    has_other_length(wanted, &is->addresses[i]))
+			rc = add_address_change(&is->addresses[i], false, ret);
+	for (size_t i = 0; i < wanted->n_addresses && !rc; i++)
+		if (!has_address(is, &wanted->addresses[i]))
+			rc = add_address_change(&wanted->addresses[i], true, ret);
+	return rc;
+}
 
-		if (!has_address(b, &c.prefix))
-			rc = add_change(ret, &c);
-	}
+static int remove_addresses(const struct weft_host_state *is, const struct weft_host_state *wanted,
+			    struct weft_host_changes *ret)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < is->n_addresses && !rc; i++)
+		if (!has_address(wanted, &is->addresses[i]) &&
+		    !has_other_length(wanted, &is->addresses[i]))
+			rc = add_address_change(&is->addresses[i], false, ret);
 	return rc;
 }
 
@@ -255,56 +371,115 @@ static bool same_addresses(const struct weft_host_state *a, const struct weft_ho
 	return a->n_addresses == b->n_addresses;
 }
 
-/* Rules and firewall of one family: `a` has them, `b` has not, or has them for another mark. */
-static int diff_family(const struct weft_host_state *a, const struct weft_host_state *b, bool add,
-		       unsigned f, struct weft_host_changes *ret)
+static int add_rule(enum weft_host_change_kind kind, bool add, unsigned f, uint32_t mark,
+		    struct weft_host_changes *ret)
 {
-	struct weft_host_change c = {
-		.add = add, .family = f ? WEFT_IPV6 : WEFT_IPV4, .mark = a->mark};
-	bool moved = a->mark != b->mark;
+	const struct weft_host_change c = {
+		.kind = kind, .add = add, .family = f ? WEFT_IPV6 : WEFT_IPV4, .mark = mark};
+
+	return add_change(ret, &c);
+}
+
+/*
+ * New rules and firewall of a family. A rule comes before those that are there, but the one that
+ * lets the main table speak first has to be the first: with another mark it is made again.
+ */
+static int add_family(const struct weft_host_state *is, const struct weft_host_state *wanted,
+		      unsigned f, struct weft_host_changes *ret)
+{
+	bool moved = is->mark != wanted->mark, marks = wanted->mark_rule[f];
+	bool new_rule = marks && (!is->mark_rule[f] || moved);
+	bool again = new_rule && is->suppress_rule[f];
 	int rc = 0;
 
-	if (a->mark_rule[f] && (!b->mark_rule[f] || moved)) {
-		c.kind = WEFT_HOST_MARK_RULE;
-		rc = add_change(ret, &c);
-	}
-	if (!rc && a->suppress_rule[f] && !b->suppress_rule[f]) {
-		c.kind = WEFT_HOST_SUPPRESS_RULE;
-		rc = add_change(ret, &c);
-	}
-	if (!rc && add && !f && a->firewall[f] && !b->firewall[f]) {
-		c.kind = WEFT_HOST_SRC_VALID_MARK;
-		rc = add_change(ret, &c);
-	}
+	if (new_rule)
+		rc = add_rule(WEFT_HOST_MARK_RULE, true, f, wanted->mark, ret);
+	if (!rc && again)
+		rc = add_rule(WEFT_HOST_SUPPRESS_RULE, false, f, is->mark, ret);
+	if (!rc && wanted->suppress_rule[f] && (again || !is->suppress_rule[f]))
+		rc = add_rule(WEFT_HOST_SUPPRESS_RULE, true, f, wanted->mark, ret);
+	if (!rc && !f && wanted->firewall[f] && !is->firewall[f])
+		rc = add_rule(WEFT_HOST_SRC_VALID_MARK, true, f, wanted->mark, ret);
 	/* one that stays is made again, in one step, when what it holds is another */
-	if (!rc && a->firewall[f] &&
-	    (!b->firewall[f] || (add && (moved || !same_addresses(a, b))))) {
-		c.kind = WEFT_HOST_FIREWALL;
-		rc = add_change(ret, &c);
-	}
+	if (!rc && wanted->firewall[f] &&
+	    (!is->firewall[f] || moved || !same_addresses(is, wanted)))
+		rc = add_rule(WEFT_HOST_FIREWALL, true, f, wanted->mark, ret);
+	return rc;
+}
+
+static int remove_family(const struct weft_host_state *is, const struct weft_host_state *wanted,
+			 unsigned f, struct weft_host_changes *ret)
+{
+	int rc = 0;
+
+	if (is->mark_rule[f] && (!wanted->mark_rule[f] || is->mark != wanted->mark))
+		rc = add_rule(WEFT_HOST_MARK_RULE, false, f, is->mark, ret);
+	if (!rc && is->suppress_rule[f] && !wanted->suppress_rule[f])
+		rc = add_rule(WEFT_HOST_SUPPRESS_RULE, false, f, is->mark, ret);
+	if (!rc && is->firewall[f] && !wanted->firewall[f])
+		rc = add_rule(WEFT_HOST_FIREWALL, false, f, is->mark, ret);
+	return rc;
+}
+
+static int set_mark(uint32_t mark, struct weft_host_changes *ret)
+{
+	const struct weft_host_change c = {.kind = WEFT_HOST_MARK, .add = true, .mark = mark};
+
+	return add_change(ret, &c);
+}
+
+static int set_dns(const char *dns, bool add, struct weft_host_changes *ret)
+{
+	const struct weft_host_change c = {.kind = WEFT_HOST_DNS, .add = add, .dns = dns};
+
+	return add_change(ret, &c);
+}
+
+static int diff_new(const struct weft_host_state *is, const struct weft_host_state *wanted,
+		    struct weft_host_changes *ret)
+{
+	const struct weft_host_change link = {
+		.kind = WEFT_HOST_LINK, .add = true, .mtu = wanted->mtu};
+	int rc = add_addresses(is, wanted, ret);
+
+	if (!rc && wanted->up && (!is->up || is->mtu != wanted->mtu))
+		rc = add_change(ret, &link);
+	if (!rc && wanted->dns && (!is->dns || strcmp(is->dns, wanted->dns) != 0))
+		rc = set_dns(wanted->dns, true, ret);
+	if (!rc && wanted->mark && is->mark != wanted->mark)
+		rc = set_mark(wanted->mark, ret);
+	if (!rc)
+		rc = diff_routes(wanted, is, true, FREE_ROUTES, ret);
+	for (unsigned f = 2; f-- > 0 && !rc;) /* wg-quick's order: nft lists them in it */
+		rc = add_family(is, wanted, f, ret);
+	return rc;
+}
+
+static int diff_old(const struct weft_host_state *is, const struct weft_host_state *wanted,
+		    struct weft_host_changes *ret)
+{
+	int rc = 0;
+
+	for (unsigned f = 0; f < 2 && !rc; f++)
+		rc = remove_family(is, wanted, f, ret);
+	/* not before: the tunnel's own packets would go into it */
+	if (!rc && wanted->up && is->mark && !wanted->mark)
+		rc = set_mark(0, ret);
+	if (!rc)
+		rc = diff_routes(is, wanted, false, ALL_ROUTES, ret);
+	if (!rc)
+		rc = remove_addresses(is, wanted, ret);
+	if (!rc)
+		rc = diff_routes(wanted, is, true, ROUTES_IN_THE_WAY, ret);
+	if (!rc && is->dns && !wanted->dns)
+		rc = set_dns(is->dns, false, ret);
 	return rc;
 }
 
 int weft_host_diff(const struct weft_host_state *is, const struct weft_host_state *wanted,
 		   struct weft_host_changes *ret)
 {
-	const struct weft_host_change link = {
-		.kind = WEFT_HOST_LINK, .add = true, .mtu = wanted->mtu};
-	int rc = 0;
+	int rc = diff_new(is, wanted, ret);
 
-	for (unsigned f = 0; f < 2 && !rc; f++)
-		rc = diff_family(is, wanted, false, f, ret);
-	if (!rc)
-		rc = diff_routes(is, wanted, false, ret);
-	if (!rc)
-		rc = diff_addresses(is, wanted, false, ret);
-	if (!rc)
-		rc = diff_addresses(wanted, is, true, ret);
-	if (!rc && wanted->up && (!is->up || is->mtu != wanted->mtu))
-		rc = add_change(ret, &link);
-	if (!rc)
-		rc = diff_routes(wanted, is, true, ret);
-	for (unsigned f = 2; f-- > 0 && !rc;) /* wg-quick's order: nft lists them in it */
-		rc = diff_family(wanted, is, true, f, ret);
-	return rc;
+	return rc ? rc : diff_old(is, wanted, ret);
 }

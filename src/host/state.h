@@ -26,6 +26,7 @@ struct weft_host_state {
 	struct weft_host_route *routes; /* wanted: longest prefix first */
 	size_t n_routes, cap_routes;
 	uint32_t mark; /* of the device: the table of its default routes, too. 0: none */
+	char *dns;     /* name servers, as resolvconf(8) reads them. NULL: none */
 	/* By family, IPv4 and IPv6: what keeps the tunnel's own packets out of the tunnel. */
 	bool mark_rule[2], suppress_rule[2], firewall[2];
 };
@@ -40,6 +41,8 @@ struct weft_host_facts {
 enum weft_host_change_kind {
 	WEFT_HOST_ADDRESS,
 	WEFT_HOST_LINK, /* MTU, and up */
+	WEFT_HOST_DNS,
+	WEFT_HOST_MARK, /* of the device */
 	WEFT_HOST_ROUTE,
 	WEFT_HOST_MARK_RULE,
 	WEFT_HOST_SUPPRESS_RULE,
@@ -51,9 +54,10 @@ struct weft_host_change {
 	enum weft_host_change_kind kind;
 	bool add;                  /* else it is taken away */
 	uint8_t family;            /* of rules and firewall */
-	uint32_t mtu, mark;        /* of LINK; of rules and firewall */
+	uint32_t mtu, mark;        /* of LINK; of MARK, rules and firewall */
 	struct weft_prefix prefix; /* of ADDRESS and ROUTE */
 	uint32_t table;            /* of ROUTE */
+	const char *dns;           /* of DNS: borrowed from the state that wants it, or has it */
 };
 
 struct weft_host_changes {
@@ -73,12 +77,24 @@ WEFT_MUST_CHECK int weft_host_wanted(const struct weft_quick *quick,
 				     struct weft_host_state *ret);
 
 /*
- * What has to be done, in order, for `is` to become `wanted`: nothing goes before what it needs is
- * there. `ret` starts zeroed and is cleared by the caller. 0 or -ENOMEM. Any thread.
+ * What has to be done, in order, for `is` to become `wanted`. What is new comes before what is old
+ * goes, so that no packet finds neither; but for what is in the way of the new. A kernel may take
+ * away more than it was told to (the other addresses of a prefix, with the first): look again
+ * afterwards. `ret` starts zeroed, is cleared by the caller, and borrows texts from both states. 0
+ * or -ENOMEM. Any thread.
  */
 WEFT_MUST_CHECK int weft_host_diff(const struct weft_host_state *is,
 				   const struct weft_host_state *wanted,
 				   struct weft_host_changes *ret);
+
+/*
+ * Takes out of `is` the addresses and routes that are none of ours and not wanted: somebody else
+ * put them there, a hook or a person, and they stay. `ours`: NULL, all are, but for an automatic
+ * link-local address. 0 or -ENOMEM.
+ */
+WEFT_MUST_CHECK int weft_host_forget_others(struct weft_host_state *is,
+					    const struct weft_host_state *wanted,
+					    const struct weft_host_state *ours);
 
 /* Append a copy. 0 or -ENOMEM. */
 WEFT_MUST_CHECK int weft_host_add_address(struct weft_host_state *s, const struct weft_prefix *p);

@@ -24,6 +24,13 @@ int weft_host_change_text(const struct weft_host_change *c, const char *ifname,
 	case WEFT_HOST_LINK:
 		return weft_text_printf(out, "ip link set mtu %" PRIu32 " up dev %s", c->mtu,
 					ifname);
+	case WEFT_HOST_DNS:
+		return weft_text_printf(out, "resolvconf %s %s %s", c->add ? "-a" : "-d", ifname,
+					c->add ? "-m 0 -x" : "-f");
+	case WEFT_HOST_MARK:
+		if (!c->mark)
+			return weft_text_printf(out, "weft set %s fwmark off", ifname);
+		return weft_text_printf(out, "weft set %s fwmark %" PRIu32, ifname, c->mark);
 	case WEFT_HOST_ROUTE:
 		rc = weft_text_printf(out, "ip -%d route %s %s dev %s", flag(c->prefix.ip.family),
 				      verb, weft_prefix_format(&c->prefix, to), ifname);

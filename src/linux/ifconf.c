@@ -10,14 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "linux/rtnl.h"
 
 #define MAX_TYPE     64
-#define TABLES       1000
 #define RT_TABLES    "/etc/iproute2/rt_tables"
 #define READ_TRIES   5
 #define KERNEL_ROUTE 2 /* RTPROT_KERNEL */
+/* modprobe may take its time */
+#define MODULE_SECONDS 30
 
 struct weft_ifconf {
 	struct weft_rtnl rtnl;
@@ -38,7 +41,7 @@ struct reading {
 	bool there;
 	/* tables */
 	uint32_t first;
-	bool used[TABLES];
+	bool used[WEFT_IFCONF_TABLES];
 };
 
 static int by_type(const struct nlattr *attr, void *arg)
@@ -93,6 +96,30 @@ static int dump(struct weft_ifconf *conf, uint16_t type, uint8_t af, mnl_cb_t cb
 		err = weft_rtnl_talk(&conf->rtnl, req, cb, r);
 	}
 	return err ? err : r->err;
+}
+
+int weft_ifconf_add_wireguard(const char *name)
+{
+	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
+	struct nlmsghdr *req =
+		weft_rtnl_request(buf, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	const struct timeval timeout = {.tv_sec = MODULE_SECONDS};
+	struct weft_rtnl rtnl;
+	struct nlattr *info;
+	int err = weft_rtnl_open(&rtnl);
+
+	if (err)
+		return err;
+	(void)setsockopt(mnl_socket_get_fd(rtnl.nl), SOL_SOCKET, SO_RCVTIMEO, &timeout,
+			 sizeof(timeout));
+	(void)mnl_nlmsg_put_extra_header(req, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(req, IFLA_IFNAME, name);
+	info = mnl_attr_nest_start(req, IFLA_LINKINFO);
+	mnl_attr_put_strz(req, IFLA_INFO_KIND, "wireguard");
+	mnl_attr_nest_end(req, info);
+	err = weft_rtnl_talk(&rtnl, req, NULL, NULL);
+	weft_rtnl_close(&rtnl);
+	return err;
 }
 
 int weft_ifconf_open(struct weft_ifconf **ret_conf, const char *name)
@@ -275,8 +302,8 @@ int weft_ifconf_address(struct weft_ifconf *conf, const struct weft_prefix *p, b
 	return weft_rtnl_talk(&conf->rtnl, req, NULL, NULL);
 }
 
-int weft_ifconf_route(struct weft_ifconf *conf, const struct weft_prefix *p, uint32_t table,
-		      bool add)
+static int route(struct weft_ifconf *conf, const struct weft_prefix *p, uint32_t table, bool add,
+		 uint8_t protocol)
 {
 	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
 	struct nlmsghdr *req = weft_rtnl_request(buf, add ? RTM_NEWROUTE : RTM_DELROUTE, how(add));
@@ -284,7 +311,7 @@ int weft_ifconf_route(struct weft_ifconf *conf, const struct weft_prefix *p, uin
 
 	rtm->rtm_family = linux_family(p->ip.family);
 	rtm->rtm_dst_len = p->len;
-	rtm->rtm_protocol = add ? RTPROT_BOOT : RTPROT_UNSPEC;
+	rtm->rtm_protocol = protocol;
 	rtm->rtm_scope = p->ip.family == WEFT_IPV4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	rtm->rtm_type = RTN_UNICAST;
 	rtm->rtm_table = RT_TABLE_UNSPEC;
@@ -293,6 +320,15 @@ int weft_ifconf_route(struct weft_ifconf *conf, const struct weft_prefix *p, uin
 	mnl_attr_put_u32(req, RTA_OIF, conf->ifindex);
 	mnl_attr_put_u32(req, RTA_TABLE, table);
 	return weft_rtnl_talk(&conf->rtnl, req, NULL, NULL);
+}
+
+int weft_ifconf_route(struct weft_ifconf *conf, const struct weft_prefix *p, uint32_t table,
+		      bool add)
+{
+	int err = route(conf, p, table, add, RTPROT_BOOT);
+
+	/* whoever else made it: but not the kernel's own, if there are both */
+	return !add && err == -ESRCH ? route(conf, p, table, add, RTPROT_UNSPEC) : err;
 }
 
 int weft_ifconf_rule(struct weft_ifconf *conf, uint8_t family, enum weft_ifconf_rule rule,
@@ -325,7 +361,7 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
 		return MNL_CB_OK;
 	table = u32(tb[RTA_TABLE], rtm->rtm_table);
-	if (table >= r->first && table - r->first < TABLES)
+	if (table >= r->first && table - r->first < WEFT_IFCONF_TABLES)
 		r->used[table - r->first] = true;
 	return MNL_CB_OK;
 }
@@ -339,7 +375,7 @@ int weft_ifconf_free_table(struct weft_ifconf *conf, uint32_t first, uint32_t *r
 		err = dump(conf, RTM_GETROUTE, AF_INET6, on_table, &r);
 	if (err)
 		return err;
-	for (uint32_t i = 0; i < TABLES; i++) {
+	for (uint32_t i = 0; i < WEFT_IFCONF_TABLES; i++) {
 		if (r.used[i])
 			continue;
 		*ret_table = first + i;
@@ -379,7 +415,8 @@ static int on_way(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-int weft_ifconf_path_mtu(struct weft_ifconf *conf, const struct weft_ip *ip, uint32_t *ret_mtu)
+int weft_ifconf_path_mtu(struct weft_ifconf *conf, const struct weft_ip *ip, uint32_t mark,
+			 uint32_t *ret_mtu)
 {
 	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
 	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETROUTE, NLM_F_ACK);
@@ -391,6 +428,8 @@ int weft_ifconf_path_mtu(struct weft_ifconf *conf, const struct weft_ip *ip, uin
 		rtm->rtm_family = linux_family(ip->family);
 		rtm->rtm_dst_len = (uint8_t)weft_family_bits(ip->family);
 		mnl_attr_put(req, RTA_DST, weft_family_bytes(ip->family), ip->b);
+		if (mark)
+			mnl_attr_put_u32(req, RTA_MARK, mark);
 		err = weft_rtnl_talk(&conf->rtnl, req, on_way, &r);
 	} else {
 		err = dump(conf, RTM_GETROUTE, AF_INET, on_default, &r);

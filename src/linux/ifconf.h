@@ -12,6 +12,7 @@
 #include "util/inet.h"
 
 #define WEFT_IFCONF_MAIN_TABLE 254
+#define WEFT_IFCONF_TABLES     1000 /* that are looked at for one that is free */
 
 struct weft_ifconf;
 
@@ -28,6 +29,12 @@ enum weft_ifconf_rule {
 	WEFT_IFCONF_RULE_MARK,     /* what has not the mark looks in the table of the same number */
 	WEFT_IFCONF_RULE_SUPPRESS, /* before that, all but the default route of the main table */
 };
+
+/*
+ * Makes an interface of the kernel's WireGuard. 0, -EEXIST, -EOPNOTSUPP (the kernel has none, and
+ * no module of it) or another negated errno. May load the module.
+ */
+WEFT_MUST_CHECK int weft_ifconf_add_wireguard(const char *name);
 
 /* The interface called `name`. 0, -ENODEV or another negated errno. */
 WEFT_MUST_CHECK int weft_ifconf_open(struct weft_ifconf **ret_conf, const char *name);
@@ -48,16 +55,16 @@ WEFT_MUST_CHECK int weft_ifconf_route(struct weft_ifconf *conf, const struct wef
 WEFT_MUST_CHECK int weft_ifconf_rule(struct weft_ifconf *conf, uint8_t family,
 				     enum weft_ifconf_rule rule, uint32_t mark, bool add);
 
-/* The first table from `first` on that has no route in it. -ENOSPC: a thousand have. */
+/* The first table from `first` on that has no route in it. -ENOSPC: WEFT_IFCONF_TABLES have. */
 WEFT_MUST_CHECK int weft_ifconf_free_table(struct weft_ifconf *conf, uint32_t first,
 					   uint32_t *ret_table);
 
 /*
- * The MTU of the way to `ip` (NULL: of the default route): the route's own, else that of the
- * interface it leads to. -ENETUNREACH: there is none.
+ * The MTU of the way to `ip` (NULL: of the default route) of packets that have this mark: the
+ * route's own, else that of the interface it leads to. -ENETUNREACH: there is none.
  */
 WEFT_MUST_CHECK int weft_ifconf_path_mtu(struct weft_ifconf *conf, const struct weft_ip *ip,
-					 uint32_t *ret_mtu);
+					 uint32_t mark, uint32_t *ret_mtu);
 
 /* A table's number by its name in /etc/iproute2/rt_tables. 0 or -ENOENT. */
 WEFT_MUST_CHECK int weft_ifconf_table_by_name(const char *name, uint32_t *ret_table);

@@ -251,7 +251,7 @@ def test_no_resolvconf(world):
     w.conf_of(f"Address = {V4}\nDNS = 10.0.0.1", "10.99.0.2/32")
     done = w.a.run(wg.weft(), "up", "-v", "wg0", check=False,
                    env={"PATH": "/run/bin", "WG_QUICK_USERSPACE_IMPLEMENTATION": wg.PROGRAMS[DUT]()})
-    assert done.returncode == 0 and "there is no resolvconf here" in done.stderr
+    assert done.returncode == 0 and "there is no resolvconf here, and no resolvectl" in done.stderr
     assert "[#] ip -4 address add 10.99.0.1/24 dev wg0" in done.stderr
     w.ours.dir = "/nonexistent"
     done = w.a.run(wg.weft(), "down", "wg0", check=False, env={"PATH": "/run/bin"})

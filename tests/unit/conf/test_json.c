@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The JSON view: names and types of weft(8)'s schema, and no secret unless asked for. */
+/* The JSON view: names and types of weft-show(8)'s schema, and no secret unless asked for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -66,12 +66,14 @@ static void from_nothing(void **state)
 		      "ip -4 route add 0.0.0.0/0 dev wg0 table 123\n"},
 		{HEAD "Table=x\n" PEER "::/0\n", BASE "ip -6 route add ::/0 dev wg0 table 7\n"},
 		{HEAD "FwMark=5\n" PEER "0.0.0.0/0\n",
-		 BASE "ip -4 route add 0.0.0.0/0 dev wg0 table 5\n"
+		 BASE "weft set wg0 fwmark 5\n"
+		      "ip -4 route add 0.0.0.0/0 dev wg0 table 5\n"
 		      "ip -4 rule add not fwmark 5 table 5\n"
 		      "ip -4 rule add table main suppress_prefixlength 0\n"
 		      "sysctl -q net.ipv4.conf.all.src_valid_mark=1\n"
 		      "nft add table ip wg-quick-wg0\n"},
-		{HEAD PEER "::/0\n", BASE "ip -6 route add ::/0 dev wg0 table 51820\n"
+		{HEAD PEER "::/0\n", BASE "weft set wg0 fwmark 51820\n"
+					  "ip -6 route add ::/0 dev wg0 table 51820\n"
 					  "ip -6 rule add not fwmark 51820 table 51820\n"
 					  "ip -6 rule add table main suppress_prefixlength 0\n"
 					  "nft add table ip6 wg-quick-wg0\n"},
@@ -97,20 +99,23 @@ static void smallest(void **state)
 	     "0.0.0.0/0, 10.2.0.0/16\n",
 	     &b);
 	check(&a, &b,
-	      "ip -4 route delete 10.1.0.0/16 dev wg0\n"
-	      "ip -4 address delete 10.0.0.1/24 dev wg0\n"
 	      "ip -4 address add 10.0.0.9/24 dev wg0\n"
 	      "ip link set mtu 1300 up dev wg0\n"
 	      "ip -4 route add 10.2.0.0/16 dev wg0\n"
-	      "nft add table ip wg-quick-wg0\n");
+	      "nft add table ip wg-quick-wg0\n"
+	      "ip -4 route delete 10.1.0.0/16 dev wg0\n"
+	      "ip -4 address delete 10.0.0.1/24 dev wg0\n");
 	weft_host_state_clear(&b);
 	want(HEAD "FwMark = 9\n" PEER "0.0.0.0/0, 10.1.0.0/16\n", &b);
 	check(&a, &b,
-	      "ip -4 rule delete not fwmark 51820 table 51820\n"
-	      "ip -4 route delete 0.0.0.0/0 dev wg0 table 51820\n"
+	      "weft set wg0 fwmark 9\n"
 	      "ip -4 route add 0.0.0.0/0 dev wg0 table 9\n"
 	      "ip -4 rule add not fwmark 9 table 9\n"
-	      "nft add table ip wg-quick-wg0\n");
+	      "ip -4 rule delete table main suppress_prefixlength 0\n"
+	      "ip -4 rule add table main suppress_prefixlength 0\n"
+	      "nft add table ip wg-quick-wg0\n"
+	      "ip -4 rule delete not fwmark 51820 table 51820\n"
+	      "ip -4 route delete 0.0.0.0/0 dev wg0 table 51820\n");
 	weft_host_state_clear(&b);
 	check(&a, &none,
 	      "ip -4 rule delete not fwmark 51820 table 51820\n"
@@ -123,11 +128,57 @@ static void smallest(void **state)
 	weft_host_state_clear(&a);
 }
 
+/* What the kernel would refuse while the old is there comes after it. */
+static void in_the_way(void **state)
+{
+	struct weft_host_state a, b;
+
+	(void)state;
+	want(HEAD PEER "10.1.0.0/16\n", &a);
+	want("[Interface]\nAddress = 10.9.0.1/24, fd00::1/48\n" PEER "10.0.0.0/24\n", &b);
+	check(&a, &b,
+	      "ip -6 address delete fd00::1/64 dev wg0\n"
+	      "ip -4 address add 10.9.0.1/24 dev wg0\n"
+	      "ip -6 address add fd00::1/48 dev wg0\n"
+	      "ip -4 route delete 10.1.0.0/16 dev wg0\n"
+	      "ip -4 address delete 10.0.0.1/24 dev wg0\n"
+	      "ip -4 route add 10.0.0.0/24 dev wg0\n");
+	weft_host_state_clear(&b);
+	weft_host_state_clear(&a);
+}
+
+/* A default route that goes: the mark stays until the rules are gone. */
+static void mark_and_dns(void **state)
+{
+	struct weft_host_state a, b;
+
+	(void)state;
+	want(HEAD "DNS = 10.0.0.53, a.example\n" PEER "::/0\n", &a);
+	want(HEAD "DNS = 10.0.0.53, b.example\n" PEER "10.1.0.0/16\n", &b);
+	assert_string_equal(a.dns, "nameserver 10.0.0.53\nsearch a.example\n");
+	check(&a, &b,
+	      "resolvconf -a wg0 -m 0 -x\n"
+	      "ip -4 route add 10.1.0.0/16 dev wg0\n"
+	      "ip -6 rule delete not fwmark 51820 table 51820\n"
+	      "ip -6 rule delete table main suppress_prefixlength 0\n"
+	      "nft delete table ip6 wg-quick-wg0\n"
+	      "weft set wg0 fwmark off\n"
+	      "ip -6 route delete ::/0 dev wg0 table 51820\n");
+	weft_host_state_clear(&a);
+	want(HEAD "DNS = a.example\n" PEER "10.1.0.0/16\n", &a);
+	assert_null(a.dns);
+	check(&b, &a, "resolvconf -d wg0 -f\n");
+	weft_host_state_clear(&a);
+	weft_host_state_clear(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(from_nothing),
 		cmocka_unit_test(smallest),
+		cmocka_unit_test(in_the_way),
+		cmocka_unit_test(mark_and_dns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

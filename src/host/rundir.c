@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The lock and the record of an interface, as files. */
+#include "host/rundir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORD "record"
+
+/* The interface's directory, which is made. */
+static int make_dir(const char *ifname, char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%s/%s", WEFT_HOST_RUN_DIR, ifname);
+	if (mkdir(WEFT_HOST_RUN_DIR, 0755) && errno != EEXIST)
+		return -errno;
+	return mkdir(out, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+/* True if the path is still that of the open file: who had it may have taken it away. */
+static bool is_there(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
+}
+
+static void read_holder(int fd, char *out, size_t size)
+{
+	ssize_t n = pread(fd, out, size - 1, 0);
+
+	out[n > 0 ? n : 0] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	for (char *p = out; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	if (!out[0])
+		snprintf(out, size, "another process");
+}
+
+static int open_locked(const char *path, char *ret_holder, size_t size)
+{
+	for (;;) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), err;
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			err = -errno;
+			if (err == -EWOULDBLOCK)
+				read_holder(fd, ret_holder, size);
+			close(fd);
+			return err == -EWOULDBLOCK ? -EBUSY : err;
+		}
+		if (is_there(fd, path))
+			return fd;
+		close(fd);
+	}
+}
+
+int weft_host_lock(const char *ifname, const char *what, struct weft_host_lock *ret_lock,
+		   char *ret_holder, size_t size)
+{
+	struct weft_host_lock lock;
+	char dir[PATH_MAX];
+	int rc = make_dir(ifname, dir);
+
+	if (rc)
+		return rc;
+	snprintf(lock.path, sizeof(lock.path), "%.*s/lock", PATH_MAX - 8, dir);
+	lock.fd = open_locked(lock.path, ret_holder, size);
+	if (lock.fd == -ENOENT) /* the directory went between the two */
+		return weft_host_lock(ifname, what, ret_lock, ret_holder, size);
+	if (lock.fd < 0)
+		return lock.fd;
+	if (ftruncate(lock.fd, 0) == 0)
+		(void)dprintf(lock.fd, "%s (process %d)\n", what, (int)getpid());
+	*ret_lock = lock;
+	return 0;
+}
+
+static void record_path(const char *ifname, const char *suffix, char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%s/%s/" RECORD "%s", WEFT_HOST_RUN_DIR, ifname, suffix);
+}
+
+void weft_host_unlock(struct weft_host_lock *lock, bool gone)
+{
+	char *slash = strrchr(lock->path, '/');
+
+	if (lock->fd < 0)
+		return;
+	if (gone) {
+		char record[PATH_MAX];
+
+		snprintf(record, sizeof(record), "%.*s/" RECORD, (int)(slash - lock->path),
+			 lock->path);
+		(void)unlink(record);
+		(void)unlink(lock->path);
+		*slash = '\0';
+		(void)rmdir(lock->path); /* whoever else keeps something there keeps it */
+	}
+	close(lock->fd);
+	lock->fd = -1;
+}
+
+static uint64_t netns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+static int read_all(int fd, struct weft_text *out)
+{
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+		int rc = n > 0            ? weft_text_append(out, buf, (size_t)n)
+			 : errno == EINTR ? 0
+					  : -errno;
+
+		if (!rc && out->len > WEFT_HOST_RECORD_MAX_BYTES)
+			rc = WEFT_E_LIMIT;
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int weft_host_read_record(const char *ifname, struct weft_host_record *ret)
+{
+	struct weft_text text = {0};
+	char path[PATH_MAX];
+	int fd, rc;
+
+	record_path(ifname, "", path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -ENOENT;
+	rc = read_all(fd, &text);
+	close(fd);
+	if (!rc)
+		rc = weft_host_record_parse(text.p, text.len, ret);
+	weft_text_clear(&text);
+	if (!rc && ret->ifindex == if_nametoindex(ifname) && ret->netns == netns())
+		return 0;
+	weft_host_record_clear(ret);
+	return rc == -ENOMEM ? rc : -ENOENT;
+}
+
+static int write_all(int fd, const struct weft_text *text)
+{
+	size_t done = 0;
+
+	while (done < text->len) {
+		ssize_t n = write(fd, text->p + done, text->len - done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+int weft_host_write_record(const char *ifname, struct weft_host_record *rec)
+{
+	char path[PATH_MAX], temporary[PATH_MAX];
+	struct weft_text text = {0};
+	int fd, rc;
+
+	record_path(ifname, "", path);
+	record_path(ifname, ".new", temporary);
+	rec->ifindex = if_nametoindex(ifname);
+	rec->netns = netns();
+	rc = weft_host_record_write(rec, &text);
+	fd = rc ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (!rc && fd < 0)
+		rc = -errno;
+	if (!rc)
+		rc = write_all(fd, &text);
+	if (fd >= 0)
+		close(fd);
+	if (!rc && rename(temporary, path))
+		rc = -errno;
+	weft_text_clear(&text);
+	return rc;
+}
