@@ -116,11 +116,16 @@ static int add_text(struct reader *r, struct weft_quick_texts *texts, const char
 		return too_many(r);
 	if (texts->n == texts->cap) {
 		size_t cap = texts->cap ? texts->cap * 2 : 4;
-		char **v = realloc(texts->v, cap * sizeof(*v));
+		char **v = reallocarray(texts->v, cap, sizeof(*v));
+		struct weft_quick_place *places;
 
 		if (!v)
 			return -ENOMEM;
 		texts->v = v;
+		places = reallocarray(texts->places, cap, sizeof(*places));
+		if (!places)
+			return -ENOMEM;
+		texts->places = places;
 		texts->cap = cap;
 	}
 	copy = malloc(len + 1);
@@ -129,6 +134,7 @@ static int add_text(struct reader *r, struct weft_quick_texts *texts, const char
 	if (len)
 		memcpy(copy, text, len);
 	copy[len] = '\0';
+	texts->places[texts->n] = (struct weft_quick_place){r->number, column(r, text)};
 	texts->v[texts->n++] = copy;
 	return 0;
 }
@@ -588,6 +594,7 @@ static void clear_texts(struct weft_quick_texts *t)
 		free(t->v[i]);
 	}
 	free(t->v);
+	free(t->places);
 	*t = (struct weft_quick_texts){0};
 }
 

@@ -87,13 +87,13 @@ static int down(struct weft_host_job *job)
 				job->ifname);
 		return -ENODEV;
 	}
-	rc = weft_host_hooks(job, &job->quick->pre_down);
+	rc = weft_host_hooks(job, "PreDown", &job->quick->pre_down);
 	if (!rc && job->quick->save_config)
 		rc = weft_host_save_locked(job);
 	if (rc)
 		return rc;
 	rc = weft_host_take_down(job, mark);
-	after = weft_host_hooks(job, &job->quick->post_down);
+	after = weft_host_hooks(job, "PostDown", &job->quick->post_down);
 	return rc ? rc : after;
 }
 

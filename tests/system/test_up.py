@@ -184,8 +184,8 @@ def test_mtu_of_the_way(world):
 
 
 @pytest.mark.parametrize("line, said", [
-    ("PreUp = false", "the hook ended with 1: false"),
-    ("PostUp = false", "the hook ended with 1: false"),
+    ("PreUp = false # secret", "wg0.conf:4:9: the hook PreUp ended with 1 (bash runs it"),
+    ("PostUp = true\nPostUp=  false", "wg0.conf:5:10: the hook PostUp ended with 1 (bash runs it"),
     ("PostUp = true | false | true", "ended with 1"),
     ("Address = 10.99.0.1/24", "File exists"),
     ("Table = nosuch", "No such file"),
@@ -199,6 +199,8 @@ def test_failure_leaves_nothing(world, line, said):
         w.conf_of(f"Address = {V4}\n{line}", "0.0.0.0/0, ::/0, 10.98.0.0/16")
         text = tool("up", "wg0", check=False)
         assert tool.code == 1 and said in text, text
+        if tool is w.ours:
+            assert "secret" not in text
         w.gone()
         if line.startswith("DNS"):
             assert "-d wg0" in tool.read("/run/resolvconf.calls")
@@ -238,7 +240,7 @@ def test_failing_hooks_of_down(world):
     w.file("usual")
     w.ours("up", "wg0")
     w.conf_of(f"Address = {V4}\nPreDown = exit 7", "10.99.0.2/32")
-    assert "the hook ended with 7" in w.ours("down", "wg0", check=False)
+    assert "wg0.conf:4:11: the hook PreDown ended with 7" in w.ours("down", "wg0", check=False)
     assert w.ours.code == 1 and w.host_state()["mtu"]
     w.conf_of(f"Address = {V4}\nPostDown = exit 7", "10.99.0.2/32")
     w.ours("down", "wg0", check=False)
