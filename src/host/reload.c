@@ -133,6 +133,25 @@ static int find_wanted(struct reload *r, struct weft_ifconf *conf)
 	return rc ? rc : find_ours(r);
 }
 
+/* To them nothing is to be done, wherever they are by the time that all is done. */
+static void leave_endpoints(struct weft_quick *q)
+{
+	for (size_t i = 0; i < q->n_peers; i++)
+		if (q->peers[i].settled)
+			q->wg.dev.peers[i].endpoint.ip.family = WEFT_NONE;
+}
+
+/* One that somebody has taken rules out of does not say its mark: the device does. */
+static int mend_fence(struct reload *r)
+{
+	struct weft_fence *f = &r->was.host.fence;
+
+	if (!f->kill_switch || f->mark)
+		return 0;
+	f->mark = r->was.dev.fwmark;
+	return weft_fence_seal(f);
+}
+
 /* Everything that is to be known before anything is changed. */
 static int prepare(struct reload *r, struct weft_ifconf *conf)
 {
@@ -163,7 +182,8 @@ static int prepare(struct reload *r, struct weft_ifconf *conf)
 	rc = weft_host_look(r->job, conf, &goal, &r->was);
 	/* taken back, it is all wanted, the lack of a key too */
 	r->was.dev.has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
-	return rc;
+	leave_endpoints(r->job->quick);
+	return rc ? rc : mend_fence(r);
 }
 
 static void clear(struct reload *r)

@@ -179,9 +179,10 @@ def test_reload(world):
            "route add throw 203.0.113.128/25 table 51820", "route delete 203.0.113.0/24")
     assert came_from(w, OUTSIDE[0]) == "192.0.2.1"
     excluded = w.host_state()
-    reload("Exclude = 203.0.113.128/25\nMTU = auto", "nft add table inet weft-wg0")
-    reload("Exclude = 203.0.113.128/25\nKillSwitch = on",
-           "nft add table inet weft-wg0 # kill switch, mark 51820")
+    reload("Exclude = 203.0.113.128/25\nMTU = auto", "weft set wg0 path-mtu probe",
+           "nft add table inet weft-wg0", "ip link set mtu 1440")
+    reload("Exclude = 203.0.113.128/25\nKillSwitch = on", "weft set wg0 path-mtu off",
+           "nft add table inet weft-wg0 # kill switch, mark 51820", "ip link set mtu 1420")
     clear = Clear(w.a)
     refused_addresses = w.a.run("ping", "-c", "1", "-W", "1", "192.0.2.254", check=False)
     assert refused_addresses.returncode
@@ -192,6 +193,15 @@ def test_reload(world):
     w.a.run("nft", "flush", "chain", "inet", "weft-wg0", "output")
     w.weft("reload", "wg0")
     assert "reject" in w.weft_table()
+    # and again, where not even that can be taken back as it was: it stays closed
+    w.a.run("nft", "flush", "chain", "inet", "weft-wg0", "output")
+    w.a.ip("route add 10.60.0.0/16 via 192.0.2.254")
+    w.conf("0.0.0.0/0, ::/0, 203.0.113.0/24, 10.60.0.0/16", EXCLUDE + "\nKillSwitch = on")
+    done = w.weft("reload", "wg0", check=False)
+    assert done.returncode == 1 and "File exists" in done.stderr
+    w.a.ip("route del 10.60.0.0/16")
+    table = w.weft_table()
+    assert "reject" in table and "mark 0x0000ca6c accept" in table and "0x00000000" not in table
     # what fails changes nothing, least of all opens it
     w.conf("0.0.0.0/0, ::/0", "Exclude = 10.99.0.0/24")
     done = w.weft("reload", "wg0", check=False)

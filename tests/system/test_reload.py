@@ -293,6 +293,16 @@ def test_of_wg_quick(world):
     w.theirs("down", "wg0")
 
 
+def test_a_peer_that_moves_meanwhile(world):
+    w = world
+    w.of(BASE, P1)
+    w.ours("up", "wg0")
+    stub(w, f"wg set wg0 peer {KEYS[1].public64} endpoint 192.0.2.99:9; exit 0")
+    w.of(f"{BASE}\nDNS = 10.0.0.53", P0 + P1)
+    w.ours("reload", "wg0")
+    assert "192.0.2.99:9" in w.a.run("wg", "show", "wg0", "endpoints").stdout
+
+
 def test_secondaries(world):
     """Where they go with the first address of their prefix they come back."""
     w = world
