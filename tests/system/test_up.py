@@ -218,6 +218,21 @@ def test_interrupted(world):
     w.gone()
 
 
+@pytest.mark.parametrize("endpoints", [1, 2])
+def test_interrupted_while_it_asks_for_a_name(world, monkeypatch, endpoints):
+    w = world
+    monkeypatch.setenv("WG_ENDPOINT_RESOLUTION_RETRIES", "infinity")
+    w.conf_of(f"Address = {V4}", "10.98.0.0/16",
+              "\nEndpoint = ".join(["a.example:51820", "b.example:51820"][:endpoints]))
+    path = w.a.network.file("asks")
+    with open(path, "w") as f:
+        proc = w.ours.start("up", "wg0", out=f)
+        wait.until(lambda: "Trying again" in open(path).read(), "it tries again")
+        proc.send_signal(signal.SIGTERM)
+        assert proc.wait(60) == 1
+    w.gone()
+
+
 def test_twice(world):
     w = world
     w.file("usual")
@@ -246,6 +261,16 @@ def test_failing_hooks_of_down(world):
     w.ours("down", "wg0", check=False)
     assert w.ours.code == 1
     w.gone()
+
+
+def test_name_servers_that_left_the_file(world):
+    w = world
+    w.conf_of(f"Address = {V4}\nDNS = 10.0.0.1", "10.99.0.2/32")
+    w.ours("up", "wg0")
+    w.conf_of(f"Address = {V4}", "10.99.0.2/32")
+    w.ours("down", "wg0")
+    w.gone()
+    assert "-d wg0" in w.ours.read("/run/resolvconf.calls")
 
 
 def test_no_resolvconf(world):
