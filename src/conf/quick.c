@@ -276,12 +276,18 @@ static int read_mtu(struct reader *r)
 	return 0;
 }
 
+static bool is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c && strchr("_=+.-", c));
+}
+
 static bool is_table_name(const char *text, size_t len)
 {
 	if (len >= WEFT_QUICK_TABLE_NAME_LEN || (text[0] >= '0' && text[0] <= '9'))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!weft_quick_is_name(&text[i], 1))
+		if (!is_name_char(text[i]))
 			return false;
 	return true;
 }
@@ -712,14 +718,14 @@ int weft_quick_strip(const char *text, size_t len, struct weft_text *out,
 
 bool weft_quick_is_name(const char *text, size_t len)
 {
+	size_t dots = 0;
+
 	if (!len || len >= WEFT_QUICK_NAME_LEN)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		      (c && strchr("_=+.-", c))))
+		if (!is_name_char(text[i]))
 			return false;
+		dots += text[i] == '.';
 	}
-	return true;
+	return dots < len || len > 2; /* no interface has the name of a folder */
 }

@@ -133,7 +133,10 @@ struct weft_quick_now {
 WEFT_MUST_CHECK int weft_quick_write(struct weft_text *out, const struct weft_quick *q,
 				     const struct weft_quick_now *now);
 
-/* True if wg-quick takes it for an interface's name: 1 to 15 of [a-zA-Z0-9_=+.-]. Any thread. */
+/*
+ * True if wg-quick takes it for an interface's name: 1 to 15 of [a-zA-Z0-9_=+.-]; but not "." and
+ * "..", which the kernel refuses. Any thread.
+ */
 bool weft_quick_is_name(const char *text, size_t len);
 
 #endif
