@@ -287,6 +287,7 @@ static int carry_out(struct reload *r)
 
 	if (pipe2(fds, O_CLOEXEC))
 		return weft_host_failed(r->job, r->job->ifname, -errno);
+	r->job->stopped = NULL; /* from here on to the end */
 	for (size_t i = 0; i < N_DEAF; i++)
 		sigaction(deaf_to[i], &deaf, &before[i]);
 	pid = fork();
