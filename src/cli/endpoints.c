@@ -141,7 +141,7 @@ static bool take_choice(const struct choice *c, size_t peer, unsigned long retri
 	int rc;
 
 	while ((rc = choose(c, peer, &ep, &line)) && rc != -ELOOP && rc != -ENOENT && retries &&
-	       !weft_cli_is_stopped()) {
+	       !weft_cli_stopped()) {
 		retries--;
 		fprintf(stderr, "%s: `%s'. Trying again in %d seconds...\n", weft_strerror(rc),
 			line->text, WAIT_S);

@@ -20,7 +20,7 @@ void weft_cli_catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-bool weft_cli_is_stopped(void)
+bool weft_cli_stopped(void)
 {
 	return stopped != 0;
 }
@@ -28,7 +28,7 @@ bool weft_cli_is_stopped(void)
 static bool is_stopped(void *ctx)
 {
 	(void)ctx;
-	return weft_cli_is_stopped();
+	return weft_cli_stopped();
 }
 
 static void step(void *ctx, const char *line)
