@@ -2,7 +2,8 @@
 /*
  * Which of a peer's endpoints an interface begins with: of several lines, the first that has an
  * address, and of its addresses the first that does not lead into the tunnel itself. A single name
- * is resolved as wg does (resolve.c); called wg-quick, that is all, unless the kill switch is closed.
+ * is resolved as wg does (resolve.c); called wg-quick, that is all, unless the kill switch is
+ * closed.
  */
 #include <errno.h>
 #include <net/if.h>

@@ -215,8 +215,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 
 	/* a kernel without IPv6 answers with all others */
 	if (nlh->nlmsg_type != RTM_NEWROUTE || r->err || rtm->rtm_family != r->af ||
-	    (rtm->rtm_flags & RTM_F_CLONED) ||
-	    mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
+	    (rtm->rtm_flags & RTM_F_CLONED) || mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
 		return MNL_CB_OK;
 	if (is_thrown(rtm))
 		take = r->seen->thrown;

@@ -176,7 +176,8 @@ static void reading(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(texts), cmocka_unit_test(no_mark),
+		cmocka_unit_test(texts),
+		cmocka_unit_test(no_mark),
 		cmocka_unit_test(digests),
 		cmocka_unit_test(reading),
 	};
