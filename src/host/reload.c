@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -256,6 +257,12 @@ static void __attribute__((noreturn)) child(struct reload *r, int fd)
 	_exit(0);
 }
 
+static void wait_for(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
 /* Waits for the child's answer, and if it died brings back what was. */
 static int listen_to(struct reload *r, pid_t pid, int fd)
 {
@@ -268,12 +275,12 @@ static int listen_to(struct reload *r, pid_t pid, int fd)
 		p += n > 0 ? n : 0;
 		left -= n > 0 ? (size_t)n : 0;
 	}
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	wait_for(pid);
 	if (!left) {
 		r->job->diag = answer.diag;
 		return answer.rc;
 	}
+	wait_for(-pid); /* programs that it ran, which would go on behind us */
 	weft_host_error(r->job, "%s: what was to change it was killed", r->job->ifname);
 	go_back(r);
 	return -ECANCELED;
@@ -290,6 +297,7 @@ static int carry_out(struct reload *r)
 	r->job->stopped = NULL; /* from here on to the end */
 	for (size_t i = 0; i < N_DEAF; i++)
 		sigaction(deaf_to[i], &deaf, &before[i]);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L); /* to wait for what it ran, too */
 	pid = fork();
 	if (pid == 0) {
 		close(fds[0]);
@@ -299,6 +307,7 @@ static int carry_out(struct reload *r)
 	close(fds[1]);
 	rc = pid < 0 ? weft_host_failed(r->job, "fork", rc) : listen_to(r, pid, fds[0]);
 	close(fds[0]);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 0L, 0L, 0L, 0L);
 	for (size_t i = 0; i < N_DEAF; i++)
 		sigaction(deaf_to[i], &before[i], NULL);
 	return rc;

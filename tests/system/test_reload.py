@@ -340,7 +340,7 @@ def test_failure_takes_all_back(world):
         assert "Address already in use" in failed(w)
         assert w.state() == before
     # the process that does it is killed in the middle, and the one that waits for it takes over
-    stub(w, "[ -e /run/killed ] || { touch /run/killed; kill -9 $PPID; }; echo $* "
+    stub(w, "[ -e /run/killed ] || { touch /run/killed; kill -9 $PPID; sleep 1; }; echo $* "
          ">>/run/resolvconf.calls; [ $1 = -a ] && cat >/run/resolvconf.input; exit 0")
     text = failed(w)
     assert "was killed" in text and "(all is as it was before)" in text
