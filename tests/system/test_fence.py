@@ -179,10 +179,10 @@ def test_reload(world):
            "route add throw 203.0.113.128/25 table 51820", "route delete 203.0.113.0/24")
     assert came_from(w, OUTSIDE[0]) == "192.0.2.1"
     excluded = w.host_state()
-    reload("Exclude = 203.0.113.128/25\nMTU = auto", "weft set wg0 path-mtu probe",
-           "nft add table inet weft-wg0", "ip link set mtu 1440")
-    reload("Exclude = 203.0.113.128/25\nKillSwitch = on", "weft set wg0 path-mtu off",
-           "nft add table inet weft-wg0 # kill switch, mark 51820", "ip link set mtu 1420")
+    reload("Exclude = 203.0.113.128/25\nMTU = auto", "path-mtu probe",
+           "nft add table inet weft-wg0", "link set mtu 1440")
+    reload("Exclude = 203.0.113.128/25\nKillSwitch = on", "path-mtu off",
+           "nft add table inet weft-wg0 # kill switch, mark 51820", "link set mtu 1420")
     clear = Clear(w.a)
     refused_addresses = w.a.run("ping", "-c", "1", "-W", "1", "192.0.2.254", check=False)
     assert refused_addresses.returncode

@@ -340,9 +340,11 @@ def test_failure_takes_all_back(world):
         assert "Address already in use" in failed(w)
         assert w.state() == before
     # the process that does it is killed in the middle, and the one that waits for it takes over
-    stub(w, "[ -e /run/killed ] || { touch /run/killed; kill -9 $PPID; sleep 1; }; echo $* "
-         ">>/run/resolvconf.calls; [ $1 = -a ] && cat >/run/resolvconf.input; exit 0")
+    stub(w, "[ -e /run/killed ] || { touch /run/killed; kill -9 $PPID; sleep 1; late=1; }; echo $* "
+         ">>/run/resolvconf.calls; [ $1 = -a ] && cat >/run/resolvconf.input; "
+         "[ -z \"$late\" ] || touch /run/late; exit 0")
     text = failed(w)
+    assert os.path.exists(w.a.path("/run/late")), "what it ran has ended by then"
     assert "was killed" in text and "(all is as it was before)" in text
     assert w.state() == before
     assert traffic.reaches(w.a, "10.99.0.2", deadline=15)
