@@ -276,7 +276,7 @@ static int read_mtu(struct reader *r)
 	return 0;
 }
 
-static bool is_name_char(char c)
+bool weft_quick_is_name_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 	       (c && strchr("_=+.-", c));
@@ -287,7 +287,7 @@ static bool is_table_name(const char *text, size_t len)
 	if (len >= WEFT_QUICK_TABLE_NAME_LEN || (text[0] >= '0' && text[0] <= '9'))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!is_name_char(text[i]))
+		if (!weft_quick_is_name_char(text[i]))
 			return false;
 	return true;
 }
@@ -723,7 +723,7 @@ bool weft_quick_is_name(const char *text, size_t len)
 	if (!len || len >= WEFT_QUICK_NAME_LEN)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		if (!is_name_char(text[i]))
+		if (!weft_quick_is_name_char(text[i]))
 			return false;
 		dots += text[i] == '.';
 	}

@@ -138,5 +138,6 @@ WEFT_MUST_CHECK int weft_quick_write(struct weft_text *out, const struct weft_qu
  * "..", which the kernel refuses. Any thread.
  */
 bool weft_quick_is_name(const char *text, size_t len);
+bool weft_quick_is_name_char(char c);
 
 #endif
