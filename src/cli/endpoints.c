@@ -2,7 +2,8 @@
 /*
  * Which of a peer's endpoints an interface begins with: of several lines, the first that has an
  * address, and of its addresses the first that does not lead into the tunnel itself. A single name
- * is resolved as wg does (resolve.c); called wg-quick, that is all.
+ * is resolved as wg does (resolve.c); called wg-quick, that is all, unless the kill switch is
+ * closed.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -243,7 +244,7 @@ bool weft_cli_resolve_endpoints(struct weft_cli_quick *q, const struct weft_conf
 	struct choice c;
 	bool ok;
 
-	if (q->cli->as_wg_quick)
+	if (q->cli->as_wg_quick && !q->conf.kill_switch)
 		return weft_cli_resolve(q->cli, q->path, &q->conf.wg.names, &q->conf.wg.dev);
 	ok = begin(q, now, &c) && resolve(q, &c);
 	weft_host_loop_clear(&c.loop);

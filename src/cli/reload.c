@@ -30,6 +30,8 @@ int weft_cli_reload_quick(struct weft_cli_quick *q)
 	struct weft_host_job job;
 	int rc;
 
+	if (!weft_cli_check_claims(q))
+		return 1;
 	weft_cli_job(q, &job);
 	job.plan = print_plan;
 	weft_cli_catch_signals();
@@ -44,7 +46,7 @@ int weft_cli_reload(const struct weft_cli *cli, int argc, char **argv)
 	struct weft_cli_quick q = {0};
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, known, &q, &rc) && weft_cli_check_claims(&q))
+	if (weft_cli_open_quick(cli, argc, argv, known, &q, &rc))
 		rc = weft_cli_reload_quick(&q);
 	weft_cli_quick_clear(&q);
 	return rc;

@@ -9,38 +9,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-
-struct entry {
-	const struct weft_conf_peer *peer;
-};
-
-static int compare_keys(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-
-	return memcmp(x->peer->public_key, y->peer->public_key, WEFT_KEY_LEN);
-}
-
-/* The peers of a device by public key, to search in; to be freed. NULL: no memory. */
-static struct entry *sorted(const struct weft_conf_device *dev)
-{
-	struct entry *list = calloc(dev->n_peers ? dev->n_peers : 1, sizeof(*list));
-
-	for (size_t i = 0; list && i < dev->n_peers; i++)
-		list[i].peer = &dev->peers[i];
-	if (list && dev->n_peers)
-		qsort(list, dev->n_peers, sizeof(*list), compare_keys);
-	return list;
-}
-
-static const struct weft_conf_peer *find(const struct entry *list, size_t n,
-					 const struct weft_conf_peer *wanted)
-{
-	const struct entry key = {wanted};
-	const struct entry *hit = n ? bsearch(&key, list, n, sizeof(*list), compare_keys) : NULL;
-
-	return hit ? hit->peer : NULL;
-}
+#include "host/plan.h"
 
 /* What has left the file leaves the peers that stay. */
 static void clear_what_left(struct weft_conf_peer *p, const struct weft_conf_peer *old)
@@ -55,18 +24,20 @@ static void clear_what_left(struct weft_conf_peer *p, const struct weft_conf_pee
 static int make_change(struct weft_conf_device *change, const struct weft_conf_device *now)
 {
 	size_t n = change->n_peers, n_now = now->n_peers;
-	struct entry *there = sorted(now), *wanted = sorted(change);
+	const struct weft_conf_peer **there = weft_host_sort_peers(now);
+	const struct weft_conf_peer **wanted = weft_host_sort_peers(change);
 	bool *leaves = calloc(n_now ? n_now : 1, sizeof(*leaves));
 	int rc = there && wanted && leaves ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !rc && i < n; i++) {
-		const struct weft_conf_peer *old = find(there, n_now, &change->peers[i]);
+		const struct weft_conf_peer *const *old =
+			weft_host_find_peer(there, n_now, change->peers[i].public_key);
 
 		if (old)
-			clear_what_left(&change->peers[i], old);
+			clear_what_left(&change->peers[i], *old);
 	}
 	for (size_t i = 0; !rc && i < n_now; i++)
-		leaves[i] = !find(wanted, n, &now->peers[i]);
+		leaves[i] = !weft_host_find_peer(wanted, n, now->peers[i].public_key);
 	/* From here on change->peers may move. */
 	for (size_t i = 0; !rc && i < n_now; i++) {
 		struct weft_conf_peer *p;

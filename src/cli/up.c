@@ -9,7 +9,7 @@ int weft_cli_up_quick(struct weft_cli_quick *q)
 {
 	struct weft_host_job job;
 
-	if (!weft_cli_check_endpoints(q))
+	if (!weft_cli_check_claims(q) || !weft_cli_check_endpoints(q))
 		return 1;
 	weft_cli_job(q, &job);
 	weft_cli_catch_signals();
@@ -21,8 +21,7 @@ int weft_cli_up(const struct weft_cli *cli, int argc, char **argv)
 	struct weft_cli_quick q = {0};
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE | WEFT_CLI_EXCLUDE, &q, &rc) &&
-	    weft_cli_check_claims(&q))
+	if (weft_cli_open_quick(cli, argc, argv, WEFT_CLI_VERBOSE | WEFT_CLI_EXCLUDE, &q, &rc))
 		rc = weft_cli_up_quick(&q);
 	weft_cli_quick_clear(&q);
 	return rc;

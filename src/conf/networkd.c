@@ -212,7 +212,7 @@ static struct weft_networkd_peer *last_more(struct reader *r)
 static bool is_credential(const char *v, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!weft_quick_is_name(&v[i], 1) || v[i] == '=' || v[i] == '+')
+		if (!weft_quick_is_name_char(v[i]) || v[i] == '=' || v[i] == '+')
 			return false;
 	return len > 0 && len < 256 && v[0] != '.';
 }
@@ -482,7 +482,7 @@ static int add_domain(struct reader *r, const char *v, size_t len)
 		WARN(r, v, "Domains: %.*s becomes a domain to search in", weft_ini_shown(len), v);
 	}
 	for (size_t i = 0; i < n; i++)
-		if (!weft_quick_is_name(&at[i], 1) || at[i] == '=' || at[i] == '+')
+		if (!weft_quick_is_name_char(at[i]) || at[i] == '=' || at[i] == '+')
 			return bad(r, "a domain", v, len);
 	/* what has no letter would be read as an address */
 	if (!n || strspn(at, "0123456789.") >= n)

@@ -116,11 +116,16 @@ static int add_text(struct reader *r, struct weft_quick_texts *texts, const char
 		return too_many(r);
 	if (texts->n == texts->cap) {
 		size_t cap = texts->cap ? texts->cap * 2 : 4;
-		char **v = realloc(texts->v, cap * sizeof(*v));
+		char **v = reallocarray(texts->v, cap, sizeof(*v));
+		struct weft_quick_place *places;
 
 		if (!v)
 			return -ENOMEM;
 		texts->v = v;
+		places = reallocarray(texts->places, cap, sizeof(*places));
+		if (!places)
+			return -ENOMEM;
+		texts->places = places;
 		texts->cap = cap;
 	}
 	copy = malloc(len + 1);
@@ -129,6 +134,7 @@ static int add_text(struct reader *r, struct weft_quick_texts *texts, const char
 	if (len)
 		memcpy(copy, text, len);
 	copy[len] = '\0';
+	texts->places[texts->n] = (struct weft_quick_place){r->number, column(r, text)};
 	texts->v[texts->n++] = copy;
 	return 0;
 }
@@ -270,12 +276,18 @@ static int read_mtu(struct reader *r)
 	return 0;
 }
 
+bool weft_quick_is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c && strchr("_=+.-", c));
+}
+
 static bool is_table_name(const char *text, size_t len)
 {
 	if (len >= WEFT_QUICK_TABLE_NAME_LEN || (text[0] >= '0' && text[0] <= '9'))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!weft_quick_is_name(&text[i], 1))
+		if (!weft_quick_is_name_char(text[i]))
 			return false;
 	return true;
 }
@@ -588,6 +600,7 @@ static void clear_texts(struct weft_quick_texts *t)
 		free(t->v[i]);
 	}
 	free(t->v);
+	free(t->places);
 	*t = (struct weft_quick_texts){0};
 }
 
@@ -705,14 +718,14 @@ int weft_quick_strip(const char *text, size_t len, struct weft_text *out,
 
 bool weft_quick_is_name(const char *text, size_t len)
 {
+	size_t dots = 0;
+
 	if (!len || len >= WEFT_QUICK_NAME_LEN)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		      (c && strchr("_=+.-", c))))
+		if (!weft_quick_is_name_char(text[i]))
 			return false;
+		dots += text[i] == '.';
 	}
-	return true;
+	return dots < len || len > 2; /* no interface has the name of a folder */
 }

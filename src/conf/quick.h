@@ -21,9 +21,14 @@
 #define WEFT_QUICK_MAX_ENDPOINTS  64 /* of a peer */
 #define WEFT_QUICK_MAX_PEER_NAME  63 /* bytes */
 
+struct weft_quick_place {
+	unsigned line, column;
+};
+
 struct weft_quick_texts {
 	char **v; /* NUL-terminated */
 	size_t n, cap;
+	struct weft_quick_place *places; /* one for each; NULL: they are of no file */
 };
 
 /* Where the routes go. */
@@ -39,10 +44,6 @@ struct weft_quick_endpoint {
 	unsigned line, column;
 	bool srv;   /* the name of an SRV record; else host:port */
 	char *text; /* NUL-terminated */
-};
-
-struct weft_quick_place {
-	unsigned line, column;
 };
 
 /* What is said of a peer beyond WireGuard. */
@@ -132,7 +133,11 @@ struct weft_quick_now {
 WEFT_MUST_CHECK int weft_quick_write(struct weft_text *out, const struct weft_quick *q,
 				     const struct weft_quick_now *now);
 
-/* True if wg-quick takes it for an interface's name: 1 to 15 of [a-zA-Z0-9_=+.-]. Any thread. */
+/*
+ * True if wg-quick takes it for an interface's name: 1 to 15 of [a-zA-Z0-9_=+.-]; but not "." and
+ * "..", which the kernel refuses. Any thread.
+ */
 bool weft_quick_is_name(const char *text, size_t len);
+bool weft_quick_is_name_char(char c);
 
 #endif

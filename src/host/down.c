@@ -41,12 +41,20 @@ static int undo_changes(const struct weft_host_job *job, struct weft_ifconf *con
 	return first;
 }
 
+/* Also if the file no longer says so. */
+static bool has_dns(const struct weft_host_job *job)
+{
+	struct weft_host_record rec = {0};
+	bool recorded = weft_host_read_record(job->ifname, &rec) == 0 && rec.state.dns;
+
+	weft_host_record_clear(&rec);
+	return recorded || job->quick->dns_servers.n;
+}
+
 static int take_dns_back(struct weft_host_job *job)
 {
 	int rc;
 
-	if (!job->quick->dns_servers.n)
-		return 0;
 	weft_host_step(job, "resolvconf -d %s -f", job->ifname);
 	rc = weft_host_set_dns(job->ifname, NULL);
 	return rc && rc != -ENOENT ? weft_host_failed(job, "resolvconf", rc) : 0;
@@ -56,6 +64,7 @@ int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 {
 	struct weft_ifconf *conf = NULL;
 	int rc = weft_ifconf_open(&conf, job->ifname), deleted, dns;
+	bool told = has_dns(job);
 
 	weft_keep_stop(job->ifname);
 	if (!rc) {
@@ -67,7 +76,7 @@ int weft_host_take_down(struct weft_host_job *job, uint32_t mark)
 	weft_ifconf_close(conf);
 	if (rc)
 		weft_host_failed(job, job->ifname, rc);
-	dns = take_dns_back(job);
+	dns = told ? take_dns_back(job) : 0;
 	return rc ? rc : dns;
 }
 
@@ -87,13 +96,13 @@ static int down(struct weft_host_job *job)
 				job->ifname);
 		return -ENODEV;
 	}
-	rc = weft_host_hooks(job, &job->quick->pre_down);
+	rc = weft_host_hooks(job, "PreDown", &job->quick->pre_down);
 	if (!rc && job->quick->save_config)
 		rc = weft_host_save_locked(job);
 	if (rc)
 		return rc;
 	rc = weft_host_take_down(job, mark);
-	after = weft_host_hooks(job, &job->quick->post_down);
+	after = weft_host_hooks(job, "PostDown", &job->quick->post_down);
 	return rc ? rc : after;
 }
 

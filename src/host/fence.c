@@ -135,7 +135,7 @@ static int output_chain(struct build *b, const bool any[2])
 	(void)snprintf(mark, sizeof(mark), "meta mark %" PRIu32 " accept", b->f->mark);
 	if (!rc)
 		rc = rule(b, "oifname { \"lo\", \"", b->ifname, "\" } accept");
-	if (!rc)
+	if (!rc && b->f->mark) /* 0 is what all packets have */
 		rc = rule(b, mark, NULL, NULL);
 	if (!rc)
 		rc = exclude_rules(b, any);

@@ -14,7 +14,7 @@
 struct weft_fence {
 	bool kill_switch; /* nothing leaves outside the tunnel */
 	bool mss;         /* connections through the tunnel are told what segments fit */
-	uint32_t mark;    /* of the packets that the kill switch lets out: the device's; not 0 */
+	uint32_t mark;    /* of packets that the kill switch lets out: the device's; 0: of none */
 	struct weft_prefixes
 		excludes; /* what it lets packets go to; as weft_exclude_tidy makes it */
 	/* of the rest, by weft_fence_seal */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PreUp, PostUp, PreDown, PostDown: run by bash, as wg-quick's eval has them. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "host/internal.h"
@@ -20,7 +21,25 @@ static int fill_in(const char *hook, const char *name, struct weft_text *out)
 	return rc ? rc : weft_text_append(out, hook, strlen(hook) + 1);
 }
 
-static int run_hook(struct weft_host_job *job, const char *hook)
+/* Where it stands, and not what it says: that may hold secrets, and this goes to the journal. */
+static void complain(struct weft_host_job *job, const char *key,
+		     const struct weft_quick_place *place, int status)
+{
+	struct weft_diag diag = {0};
+	char text[sizeof(diag)];
+
+	snprintf(diag.source, sizeof(diag.source), "%.255s", job->path);
+	weft_diag_set(&diag, place ? place->line : 0, place ? place->column : 0,
+		      "the hook %s ended with %d", key, status);
+	weft_diag_hint(&diag, "bash runs it, and -v shows what");
+	if (job->diag.message[0])
+		weft_host_warn(job, "%s", weft_diag_format(&diag, text, sizeof(text)));
+	else
+		job->diag = diag;
+}
+
+static int run_hook(struct weft_host_job *job, const char *key, const char *hook,
+		    const struct weft_quick_place *place)
 {
 	struct weft_text line = {0};
 	int rc = fill_in(hook, job->ifname, &line);
@@ -37,15 +56,16 @@ static int run_hook(struct weft_host_job *job, const char *hook)
 		return weft_host_failed(job, "bash", rc);
 	if (!rc)
 		return 0;
-	weft_host_error(job, "the hook ended with %d: %s", rc, hook); /* as it stands in the file */
+	complain(job, key, place, rc);
 	return -ECANCELED;
 }
 
-int weft_host_hooks(struct weft_host_job *job, const struct weft_quick_texts *hooks)
+int weft_host_hooks(struct weft_host_job *job, const char *key,
+		    const struct weft_quick_texts *hooks)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < hooks->n && !rc; i++)
-		rc = run_hook(job, hooks->v[i]);
+		rc = run_hook(job, key, hooks->v[i], hooks->places ? &hooks->places[i] : NULL);
 	return rc;
 }

@@ -25,8 +25,8 @@ bool weft_host_stopped(const struct weft_host_job *job);
 WEFT_MUST_CHECK int weft_host_take_lock(struct weft_host_job *job, const char *what,
 					struct weft_host_lock *ret_lock);
 
-/* Run in turn by bash, until one fails. 0 or a negative code. */
-WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job,
+/* The hooks of that key, run in turn by bash until one fails. 0 or a negative code. */
+WEFT_MUST_CHECK int weft_host_hooks(struct weft_host_job *job, const char *key,
 				    const struct weft_quick_texts *hooks);
 
 /* weft_host_save for whoever has the lock. */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,6 +134,25 @@ static int find_wanted(struct reload *r, struct weft_ifconf *conf)
 	return rc ? rc : find_ours(r);
 }
 
+/* To them nothing is to be done, wherever they are by the time that all is done. */
+static void leave_endpoints(struct weft_quick *q)
+{
+	for (size_t i = 0; i < q->n_peers; i++)
+		if (q->peers[i].settled)
+			q->wg.dev.peers[i].endpoint.ip.family = WEFT_NONE;
+}
+
+/* One that somebody has taken rules out of does not say its mark: the device does. */
+static int mend_fence(struct reload *r)
+{
+	struct weft_fence *f = &r->was.host.fence;
+
+	if (!f->kill_switch || f->mark)
+		return 0;
+	f->mark = r->was.dev.fwmark;
+	return weft_fence_seal(f);
+}
+
 /* Everything that is to be known before anything is changed. */
 static int prepare(struct reload *r, struct weft_ifconf *conf)
 {
@@ -163,7 +183,8 @@ static int prepare(struct reload *r, struct weft_ifconf *conf)
 	rc = weft_host_look(r->job, conf, &goal, &r->was);
 	/* taken back, it is all wanted, the lack of a key too */
 	r->was.dev.has |= WEFT_DEVICE_HAS_PRIVATE_KEY;
-	return rc;
+	leave_endpoints(r->job->quick);
+	return rc ? rc : mend_fence(r);
 }
 
 static void clear(struct reload *r)
@@ -236,6 +257,12 @@ static void __attribute__((noreturn)) child(struct reload *r, int fd)
 	_exit(0);
 }
 
+static void wait_for(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
 /* Waits for the child's answer, and if it died brings back what was. */
 static int listen_to(struct reload *r, pid_t pid, int fd)
 {
@@ -248,12 +275,12 @@ static int listen_to(struct reload *r, pid_t pid, int fd)
 		p += n > 0 ? n : 0;
 		left -= n > 0 ? (size_t)n : 0;
 	}
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	wait_for(pid);
 	if (!left) {
 		r->job->diag = answer.diag;
 		return answer.rc;
 	}
+	wait_for(-pid); /* programs that it ran, which would go on behind us */
 	weft_host_error(r->job, "%s: what was to change it was killed", r->job->ifname);
 	go_back(r);
 	return -ECANCELED;
@@ -267,8 +294,10 @@ static int carry_out(struct reload *r)
 
 	if (pipe2(fds, O_CLOEXEC))
 		return weft_host_failed(r->job, r->job->ifname, -errno);
+	r->job->stopped = NULL; /* from here on to the end */
 	for (size_t i = 0; i < N_DEAF; i++)
 		sigaction(deaf_to[i], &deaf, &before[i]);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L); /* to wait for what it ran, too */
 	pid = fork();
 	if (pid == 0) {
 		close(fds[0]);
@@ -278,6 +307,7 @@ static int carry_out(struct reload *r)
 	close(fds[1]);
 	rc = pid < 0 ? weft_host_failed(r->job, "fork", rc) : listen_to(r, pid, fds[0]);
 	close(fds[0]);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 0L, 0L, 0L, 0L);
 	for (size_t i = 0; i < N_DEAF; i++)
 		sigaction(deaf_to[i], &before[i], NULL);
 	return rc;

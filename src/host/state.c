@@ -488,6 +488,23 @@ static int set_dns(const char *dns, bool add, struct weft_host_changes *ret)
 	return add_change(ret, &c);
 }
 
+static bool new_mark(const struct weft_host_state *is, const struct weft_host_state *wanted)
+{
+	return wanted->mark && is->mark != wanted->mark;
+}
+
+static bool old_mark(const struct weft_host_state *is, const struct weft_host_state *wanted)
+{
+	return wanted->up && is->mark && !wanted->mark;
+}
+
+/* Where a kill switch closes around a tunnel that runs, its packets are to pass from the first. */
+static bool marks_first(const struct weft_host_state *is, const struct weft_host_state *wanted)
+{
+	return is->up && wanted->fence.kill_switch && !is->fence.kill_switch && !is->mark_rule[0] &&
+	       !is->mark_rule[1];
+}
+
 static int diff_new(const struct weft_host_state *is, const struct weft_host_state *wanted,
 		    struct weft_host_changes *ret)
 {
@@ -499,7 +516,7 @@ static int diff_new(const struct weft_host_state *is, const struct weft_host_sta
 		rc = add_change(ret, &link);
 	if (!rc && wanted->dns && (!is->dns || strcmp(is->dns, wanted->dns) != 0))
 		rc = set_dns(wanted->dns, true, ret);
-	if (!rc && wanted->mark && is->mark != wanted->mark)
+	if (!rc && new_mark(is, wanted) && !marks_first(is, wanted))
 		rc = set_mark(wanted->mark, ret);
 	if (!rc)
 		rc = diff_routes(wanted, is, true, FREE_ROUTES, ret);
@@ -516,7 +533,7 @@ static int diff_old(const struct weft_host_state *is, const struct weft_host_sta
 	for (unsigned f = 0; f < 2 && !rc; f++)
 		rc = remove_family(is, wanted, f, ret);
 	/* not before: the tunnel's own packets would go into it */
-	if (!rc && wanted->up && is->mark && !wanted->mark)
+	if (!rc && old_mark(is, wanted) && !is->fence.kill_switch)
 		rc = set_mark(0, ret);
 	if (!rc)
 		rc = diff_routes(is, wanted, false, ALL_ROUTES, ret);
@@ -549,11 +566,19 @@ static int diff_fence(const struct weft_host_state *is, const struct weft_host_s
 int weft_host_diff(const struct weft_host_state *is, const struct weft_host_state *wanted,
 		   struct weft_host_changes *ret)
 {
-	int rc = diff_fence(is, wanted, true, ret);
+	int rc = 0;
 
+	if (new_mark(is, wanted) && marks_first(is, wanted))
+		rc = set_mark(wanted->mark, ret);
+	if (!rc)
+		rc = diff_fence(is, wanted, true, ret);
 	if (!rc)
 		rc = diff_new(is, wanted, ret);
 	if (!rc)
 		rc = diff_old(is, wanted, ret);
-	return rc ? rc : diff_fence(is, wanted, false, ret);
+	if (!rc)
+		rc = diff_fence(is, wanted, false, ret);
+	if (!rc && old_mark(is, wanted) && is->fence.kill_switch) /* it let them out until now */
+		rc = set_mark(0, ret);
+	return rc;
 }

@@ -156,7 +156,7 @@ static int reconcile(struct weft_host_job *job, uint32_t *ret_mark)
 
 static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 {
-	int rc = weft_host_hooks(job, &job->quick->pre_up);
+	int rc = weft_host_hooks(job, "PreUp", &job->quick->pre_up);
 
 	if (!rc && weft_host_stopped(job))
 		rc = -EINTR;
@@ -169,7 +169,7 @@ static int bring_up(struct weft_host_job *job, uint32_t *ret_mark)
 	if (!rc)
 		weft_host_keep(job);
 	if (!rc)
-		rc = weft_host_hooks(job, &job->quick->post_up);
+		rc = weft_host_hooks(job, "PostUp", &job->quick->post_up);
 	return !rc && weft_host_stopped(job) ? -EINTR : rc;
 }
 
@@ -183,6 +183,9 @@ int weft_host_up(struct weft_host_job *job)
 		return rc;
 	if (if_nametoindex(job->ifname)) {
 		weft_host_error(job, "`%s' already exists", job->ifname);
+		weft_diag_hint(&job->diag,
+			       "`weft reload` makes it what the file says by now, `weft down` "
+			       "takes it away");
 		weft_host_unlock(&lock, false);
 		return -EEXIST;
 	}

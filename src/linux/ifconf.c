@@ -31,6 +31,7 @@ struct weft_ifconf {
 struct reading {
 	struct weft_ifconf *conf;
 	const struct weft_ifconf_seen *seen;
+	uint8_t af;
 	int err;
 	bool up;
 	uint32_t mtu;
@@ -86,6 +87,7 @@ static int dump(struct weft_ifconf *conf, uint16_t type, uint8_t af, mnl_cb_t cb
 	struct reading clean = *r;
 	int err = -EINTR;
 
+	clean.af = af;
 	for (int i = 0; i < READ_TRIES && err == -EINTR; i++) {
 		uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
 		struct nlmsghdr *req = weft_rtnl_request(buf, type, NLM_F_DUMP);
@@ -211,8 +213,9 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	int (*take)(void *, const struct weft_prefix *, uint32_t) = NULL;
 	struct weft_prefix p;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || r->err || (rtm->rtm_flags & RTM_F_CLONED) ||
-	    mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
+	/* a kernel without IPv6 answers with all others */
+	if (nlh->nlmsg_type != RTM_NEWROUTE || r->err || rtm->rtm_family != r->af ||
+	    (rtm->rtm_flags & RTM_F_CLONED) || mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
 		return MNL_CB_OK;
 	if (is_thrown(rtm))
 		take = r->seen->thrown;
@@ -261,6 +264,8 @@ int weft_ifconf_read_rule(struct weft_ifconf *conf, uint8_t family, enum weft_if
 	struct reading r = {.conf = conf, .mark = mark, .rule = rule};
 	int err = dump(conf, RTM_GETRULE, linux_family(family), on_rule, &r);
 
+	if (err == -EAFNOSUPPORT) /* a kernel without IPv6 has no rules of it */
+		err = 0;
 	if (!err)
 		*ret_there = r.there;
 	return err;

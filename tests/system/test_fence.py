@@ -193,6 +193,15 @@ def test_reload(world):
     w.a.run("nft", "flush", "chain", "inet", "weft-wg0", "output")
     w.weft("reload", "wg0")
     assert "reject" in w.weft_table()
+    # and again, where not even that can be taken back as it was: it stays closed
+    w.a.run("nft", "flush", "chain", "inet", "weft-wg0", "output")
+    w.a.ip("route add 10.60.0.0/16 via 192.0.2.254")
+    w.conf("0.0.0.0/0, ::/0, 203.0.113.0/24, 10.60.0.0/16", EXCLUDE + "\nKillSwitch = on")
+    done = w.weft("reload", "wg0", check=False)
+    assert done.returncode == 1 and "File exists" in done.stderr
+    w.a.ip("route del 10.60.0.0/16")
+    table = w.weft_table()
+    assert "reject" in table and "mark 0x0000ca6c accept" in table and "0x00000000" not in table
     # what fails changes nothing, least of all opens it
     w.conf("0.0.0.0/0, ::/0", "Exclude = 10.99.0.0/24")
     done = w.weft("reload", "wg0", check=False)
@@ -494,11 +503,11 @@ def test_names_while_it_is_closed(net):
     # not the default route: the name server's own address stays outside
     w.conf("10.99.0.0/24", "KillSwitch = on", endpoint="hub.example.test:51820")
     clear = Clear(w.a)
-    for restart in range(2):
-        w.up()
+    for tool in (w.ours, w.alias):
+        tool("up", "wg0")
         traffic.until_reaches(w.a, "10.99.0.2")
         assert w.a.run("getent", "ahosts", "other.example.test", check=False).returncode
-        if not restart:
+        if tool is w.ours:
             w.kill_daemon()
             refused(w)
     w.weft("reload", "wg0")

@@ -484,6 +484,16 @@ def test_run_bad_reload(world):
     s.proc.send_signal(signal.SIGHUP)
     s.hears("RELOADING=1")
     assert "the last reload failed" in s.hears("READY=1")
+    other = wg.Key()
+    w.conf("198.51.100.1:51820")
+    w.quick.conf(w.quick.read("/etc/wireguard/wg0.conf") +
+                 f"[Peer]\nPublicKey = {other.public64}\nAllowedIPs = 10.99.0.0/24\n"
+                 f"[Peer]\nPublicKey = {wg.Key().public64}\nAllowedIPs = 10.99.0.0/24\n")
+    s.proc.send_signal(signal.SIGHUP)
+    s.hears("RELOADING=1")
+    assert "the last reload failed" in s.hears("READY=1")
+    assert "10.99.0.0/24: another peer has it" in s.text()
+    assert other.public64 not in w.a.run("wg", "show", "wg0", "peers").stdout
     w.until_works()
     s.proc.send_signal(signal.SIGTERM)
     assert s.proc.wait(60) == 0, s.text()

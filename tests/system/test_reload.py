@@ -293,6 +293,16 @@ def test_of_wg_quick(world):
     w.theirs("down", "wg0")
 
 
+def test_a_peer_that_moves_meanwhile(world):
+    w = world
+    w.of(BASE, P1)
+    w.ours("up", "wg0")
+    stub(w, f"wg set wg0 peer {KEYS[1].public64} endpoint 192.0.2.99:9; exit 0")
+    w.of(f"{BASE}\nDNS = 10.0.0.53", P0 + P1)
+    w.ours("reload", "wg0")
+    assert "192.0.2.99:9" in w.a.run("wg", "show", "wg0", "endpoints").stdout
+
+
 def test_secondaries(world):
     """Where they go with the first address of their prefix they come back."""
     w = world
@@ -330,9 +340,11 @@ def test_failure_takes_all_back(world):
         assert "Address already in use" in failed(w)
         assert w.state() == before
     # the process that does it is killed in the middle, and the one that waits for it takes over
-    stub(w, "[ -e /run/killed ] || { touch /run/killed; kill -9 $PPID; }; echo $* "
-         ">>/run/resolvconf.calls; [ $1 = -a ] && cat >/run/resolvconf.input; exit 0")
+    stub(w, "[ -e /run/killed ] || { touch /run/killed; kill -9 $PPID; sleep 1; late=1; }; echo $* "
+         ">>/run/resolvconf.calls; [ $1 = -a ] && cat >/run/resolvconf.input; "
+         "[ -z \"$late\" ] || touch /run/late; exit 0")
     text = failed(w)
+    assert os.path.exists(w.a.path("/run/late")), "what it ran has ended by then"
     assert "was killed" in text and "(all is as it was before)" in text
     assert w.state() == before
     assert traffic.reaches(w.a, "10.99.0.2", deadline=15)

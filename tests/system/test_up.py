@@ -182,8 +182,8 @@ def test_mtu_of_the_way(world):
 
 
 @pytest.mark.parametrize("line, said", [
-    ("PreUp = false", "the hook ended with 1: false"),
-    ("PostUp = false", "the hook ended with 1: false"),
+    ("PreUp = false # secret", "wg0.conf:4:9: the hook PreUp ended with 1 (bash runs it"),
+    ("PostUp = true\nPostUp=  false", "wg0.conf:5:10: the hook PostUp ended with 1 (bash runs it"),
     ("PostUp = true | false | true", "ended with 1"),
     ("Address = 10.99.0.1/24", "File exists"),
     ("Table = nosuch", "No such file"),
@@ -197,6 +197,8 @@ def test_failure_leaves_nothing(world, line, said):
         w.conf_of(f"Address = {V4}\n{line}", "0.0.0.0/0, ::/0, 10.98.0.0/16")
         text = tool("up", "wg0", check=False)
         assert tool.code == 1 and said in text, text
+        if tool is w.ours:
+            assert "secret" not in text
         w.gone()
         if line.startswith("DNS"):
             assert "-d wg0" in tool.read("/run/resolvconf.calls")
@@ -209,6 +211,21 @@ def test_interrupted(world):
     with open(w.a.network.file("out"), "w") as f:
         proc = w.ours.start("up", "wg0", out=f)
         wait.until(lambda: os.path.exists(w.a.path("/run/here")), "the hook runs")
+        proc.send_signal(signal.SIGTERM)
+        assert proc.wait(60) == 1
+    w.gone()
+
+
+@pytest.mark.parametrize("endpoints", [1, 2])
+def test_interrupted_while_it_asks_for_a_name(world, monkeypatch, endpoints):
+    w = world
+    monkeypatch.setenv("WG_ENDPOINT_RESOLUTION_RETRIES", "infinity")
+    w.conf_of(f"Address = {V4}", "10.98.0.0/16",
+              "\nEndpoint = ".join(["a.example:51820", "b.example:51820"][:endpoints]))
+    path = w.a.network.file("asks")
+    with open(path, "w") as f:
+        proc = w.ours.start("up", "wg0", out=f)
+        wait.until(lambda: "Trying again" in open(path).read(), "it tries again")
         proc.send_signal(signal.SIGTERM)
         assert proc.wait(60) == 1
     w.gone()
@@ -236,12 +253,22 @@ def test_failing_hooks_of_down(world):
     w.file("usual")
     w.ours("up", "wg0")
     w.conf_of(f"Address = {V4}\nPreDown = exit 7", "10.99.0.2/32")
-    assert "the hook ended with 7" in w.ours("down", "wg0", check=False)
+    assert "wg0.conf:4:11: the hook PreDown ended with 7" in w.ours("down", "wg0", check=False)
     assert w.ours.code == 1 and w.host_state()["mtu"]
     w.conf_of(f"Address = {V4}\nPostDown = exit 7", "10.99.0.2/32")
     w.ours("down", "wg0", check=False)
     assert w.ours.code == 1
     w.gone()
+
+
+def test_name_servers_that_left_the_file(world):
+    w = world
+    w.conf_of(f"Address = {V4}\nDNS = 10.0.0.1", "10.99.0.2/32")
+    w.ours("up", "wg0")
+    w.conf_of(f"Address = {V4}", "10.99.0.2/32")
+    w.ours("down", "wg0")
+    w.gone()
+    assert "-d wg0" in w.ours.read("/run/resolvconf.calls")
 
 
 def test_no_resolvconf(world):

@@ -348,8 +348,9 @@ static void strip(void **state)
 
 static void names(void **state)
 {
-	static const char *const good[] = {"wg0", "a", "A_=+.-9", "123456789012345", "..", NULL};
-	static const char *const bad[] = {"", "1234567890123456", "a/b", "a b", "\xc3\xa4", NULL};
+	static const char *const good[] = {"wg0", "a", "A_=+.-9", "123456789012345", "...", NULL};
+	static const char *const bad[] = {
+		"", "1234567890123456", "a/b", "a b", "\xc3\xa4", ".", "..", NULL};
 
 	(void)state;
 	for (const char *const *p = good; *p; p++)

@@ -242,11 +242,15 @@ static void weft_keys(void **state)
 	plain.fence.intact = true;
 	want(HEAD PEER "10.2.0.0/16\n", &b);
 	check(&plain, &b,
-	      "ip -4 route add 10.2.0.0/16 dev wg0\nweft set wg0 fwmark off\n"
-	      "ip -4 route delete 10.1.0.0/16 dev wg0\nnft delete table inet weft-wg0\n");
+	      "ip -4 route add 10.2.0.0/16 dev wg0\nip -4 route delete 10.1.0.0/16 dev wg0\n"
+	      "nft delete table inet weft-wg0\nweft set wg0 fwmark off\n");
+	/* the tunnel's own packets pass all the time */
+	check(&b, &plain,
+	      "weft set wg0 fwmark 51820\nnft add table inet weft-wg0 # kill switch, mark 51820\n"
+	      "ip -4 route add 10.1.0.0/16 dev wg0\nip -4 route delete 10.2.0.0/16 dev wg0\n");
 	weft_host_state_clear(&b);
 	want(HEAD "MTU = auto\n" PEER "10.1.0.0/16\n", &b);
-	check(&plain, &b, "weft set wg0 fwmark off\nnft add table inet weft-wg0\n");
+	check(&plain, &b, "nft add table inet weft-wg0\nweft set wg0 fwmark off\n");
 	weft_host_state_clear(&b);
 	want(HEAD "KillSwitch = on\nExclude = 192.0.2.0/24\n" PEER "10.1.0.0/16\n", &b);
 	check(&plain, &b, "nft add table inet weft-wg0 # kill switch, mark 51820\n");
