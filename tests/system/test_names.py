@@ -452,6 +452,11 @@ class Service:
             return f.read()
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return f.read().split()
+
+
 def test_run(world):
     w = world()
     w.dns(("A", NAME, "198.51.100.1"))
@@ -486,6 +491,24 @@ def test_run_bad_reload(world):
     assert "the last reload failed" in s.hears("READY=1")
     w.until_works()
     s.proc.send_signal(signal.SIGTERM)
+    assert s.proc.wait(60) == 0, s.text()
+    assert w.a.ip("link show wg0", check=False).returncode != 0
+
+
+def test_run_stopped_in_reload(world):
+    """SIGTERM while a reload is busy ends it, and then everything: it is not lost."""
+    w = world()
+    w.conf("198.51.100.1:51820")
+    s = Service(w)
+    s.hears("READY=1")
+    w.dns()
+    w.dns_proc.send_signal(signal.SIGSTOP)  # takes questions and answers none
+    w.conf(f"{NAME}:51820")
+    s.proc.send_signal(signal.SIGHUP)
+    s.hears("RELOADING=1")
+    wait.until(lambda: children(s.proc.pid), "the reload has begun")
+    s.proc.send_signal(signal.SIGTERM)
+    s.hears("STOPPING=1")
     assert s.proc.wait(60) == 0, s.text()
     assert w.a.ip("link show wg0", check=False).returncode != 0
 
