@@ -426,7 +426,7 @@ class Service:
         self.w = w
         self.said = []
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        name = f"weft-test-{os.getpid()}-{id(w)}"
+        name = f"weft-test-{os.getpid()}-{id(self)}"
         # an abstract name belongs to a network namespace
         with w.a.inside():
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -527,6 +527,27 @@ def test_run_interface_goes(world, how):
     assert s.proc.wait(60) == 1
     assert "wg0 is gone" in s.text()
     wait.until(lambda: not w.keepers(), "the keeper has ended")
+
+
+def test_run_again(world):
+    """What a daemon that was killed has left is taken over by the next run, and taken away."""
+    w = world()
+    before = w.a.ip("rule").stdout, w.a.ip("-6 rule").stdout
+    w.conf("198.51.100.1:51820", allowed="0.0.0.0/0, ::/0")
+    s = Service(w)
+    s.hears("READY=1")
+    up = w.a.ip("rule").stdout, w.a.ip("-6 rule").stdout
+    assert up != before
+    os.kill(wg.pid_of_socket(w.a, "wg0"), signal.SIGKILL)
+    assert s.proc.wait(60) == 1
+    s = Service(w)
+    s.hears("READY=1")
+    now = w.a.ip("rule").stdout, w.a.ip("-6 rule").stdout
+    assert [len(r.splitlines()) for r in now] == [len(r.splitlines()) for r in up]
+    s.proc.send_signal(signal.SIGTERM)
+    assert s.proc.wait(60) == 0, s.text()
+    assert (w.a.ip("rule").stdout, w.a.ip("-6 rule").stdout) == before
+    assert "wg" not in w.a.run("nft", "list", "tables").stdout
 
 
 def test_run_cannot(world):
