@@ -25,6 +25,8 @@ class World(Net):
         self.dns_proc = None
         self.b4, self.b6 = "198.51.100.1", "2001:db8:2::1"
         self.resolver(SERVER)
+        # what the hub begins itself has its own port: else the endpoint depends on who was first
+        self.b.run("nft", "insert", "rule", "inet", "nat", "post", "udp", "sport", "51820", "accept")
 
     # ---- names ----
 
