@@ -41,6 +41,7 @@ cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-sup
 
 if [ -f build/check/compile_commands.json ] ||
 	meson setup build/check --buildtype=release -Ddebug=true >/dev/null; then
+	ninja -C build/check --quiet src/cli/completion_text.h >/dev/null || fail "a header is not made"
 	printf '%s\n' "${src[@]}" | xargs -P 2 -n 4 clang-tidy -p build/check --quiet 2>/dev/null |
 		tee build/check/clang-tidy.log | grep -E '(warning|error):' | sort -u
 	! grep -qE '(warning|error):' build/check/clang-tidy.log || fail "clang-tidy: see above"

@@ -192,6 +192,8 @@ void weft_cli_job(struct weft_cli_quick *q, struct weft_host_job *ret);
 
 /* From here on SIGINT and SIGTERM stop the job between two steps. */
 void weft_cli_catch_signals(void);
+/* One of them came: whoever waits is to give up. */
+bool weft_cli_stopped(void);
 
 /* Prints what failed. Returns main's exit code. */
 int weft_cli_job_end(const struct weft_host_job *job, int rc);

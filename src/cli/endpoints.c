@@ -140,7 +140,8 @@ static bool take_choice(const struct choice *c, size_t peer, unsigned long retri
 	struct weft_diag diag = {0};
 	int rc;
 
-	while ((rc = choose(c, peer, &ep, &line)) && rc != -ELOOP && rc != -ENOENT && retries) {
+	while ((rc = choose(c, peer, &ep, &line)) && rc != -ELOOP && rc != -ENOENT && retries &&
+	       !weft_cli_stopped()) {
 		retries--;
 		fprintf(stderr, "%s: `%s'. Trying again in %d seconds...\n", weft_strerror(rc),
 			line->text, WAIT_S);

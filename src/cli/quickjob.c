@@ -20,10 +20,15 @@ void weft_cli_catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+bool weft_cli_stopped(void)
+{
+	return stopped != 0;
+}
+
 static bool is_stopped(void *ctx)
 {
 	(void)ctx;
-	return stopped != 0;
+	return weft_cli_stopped();
 }
 
 static void step(void *ctx, const char *line)

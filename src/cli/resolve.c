@@ -124,7 +124,7 @@ static bool resolve_one(const struct weft_cli *cli, const char *source,
 		if (!error)
 			break;
 		why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
-		if (is_final(error) || !retries) {
+		if (is_final(error) || !retries || weft_cli_stopped()) {
 			complain(cli, source, name, v6, why);
 			return false;
 		}

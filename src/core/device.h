@@ -250,10 +250,10 @@ struct weft_peer_info {
 	uint64_t last_received_ns;   /* last authenticated packet, monotonic; 0: never */
 	uint64_t tx_bytes, rx_bytes; /* datagram bytes, handshakes included, as the kernel */
 	uint16_t keepalive_s;
-	uint64_t handshakes_initiated; /* initiations sent */
-	uint64_t handshakes_answered;  /* responses sent */
-	uint64_t handshakes_completed; /* sessions derived and confirmed, either role */
-	uint64_t handshakes_failed;    /* given up after 90 s */
+	uint64_t handshakes_initiated;  /* initiations sent */
+	uint64_t handshakes_answered;   /* responses sent */
+	uint64_t handshakes_completed;  /* sessions derived and confirmed, either role */
+	uint64_t handshakes_failed;     /* given up after 90 s */
 	uint32_t handshakes_unanswered; /* initiations since anything authentic came */
 	uint64_t cookies_received;
 	uint64_t endpoint_changes; /* roaming, not configuration */

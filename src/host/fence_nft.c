@@ -10,24 +10,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Where the kernel has no nfnetlink, libnftables would end the process. */
-static bool has_nfnetlink(void)
+/* libnftables ends the process where the kernel has no netfilter. 0 or negated errno. */
+static int look_for_netfilter(void)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
 }
 
 int weft_host_nft(const char *commands, bool json, struct weft_text *out)
 {
 	struct nft_ctx *ctx;
 	const char *said;
-	int rc;
+	int rc = look_for_netfilter();
 
-	if (!has_nfnetlink())
-		return -EIO;
+	if (rc)
+		return rc;
 	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!ctx)
 		return -ENOMEM;
@@ -57,7 +58,7 @@ int weft_fence_observe(const char *ifname, struct weft_fence *ret)
 	else if (rc == -EIO) /* there is none, if nft can tell what there is */
 		rc = weft_host_nft("list tables", false, NULL);
 	weft_text_clear(&json);
-	return rc;
+	return rc == -EPROTONOSUPPORT ? 0 : rc; /* what the kernel has not there is none of */
 }
 
 int weft_fence_apply(const char *ifname, const struct weft_fence *f)

@@ -7,7 +7,8 @@
 
 /*
  * Runs nft's commands, NUL-terminated, as one transaction. What it prints, as JSON if `json`, is
- * appended to `out` (may be NULL: dropped). 0, -EIO (nft refused them) or -ENOMEM.
+ * appended to `out` (may be NULL: dropped). 0, -EIO (nft refused them), -EPROTONOSUPPORT (the
+ * kernel has no netfilter) or another negated errno.
  */
 WEFT_MUST_CHECK int weft_host_nft(const char *commands, bool json, struct weft_text *out);
 

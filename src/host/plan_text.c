@@ -187,7 +187,11 @@ static bool put_change(json_t *o, const struct weft_host_change *c, const char *
 	char text[WEFT_PREFIX_TEXT_LEN];
 	struct weft_text line = {0};
 	bool ok = put(o, "kind", json_string(kind_word(c->kind))) &&
-		  put(o, "change", json_string(c->add ? "add" : "remove")) &&
+		  put(o, "change",
+		      json_string(c->kind == WEFT_HOST_LINK || c->kind == WEFT_HOST_SRC_VALID_MARK
+					  ? "change"
+				  : c->add ? "add"
+					   : "remove")) &&
 		  weft_host_change_text(c, ifname, &line) == 0 &&
 		  put(o, "command", json_stringn(line.p, line.len)) &&
 		  (!prefixed ||

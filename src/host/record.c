@@ -46,16 +46,19 @@ static int add_peer(struct weft_host_record *rec, const uint8_t key[WEFT_KEY_LEN
 
 char *weft_host_endpoints_text(const struct weft_quick_peer *peer)
 {
-	size_t len = 1;
+	size_t len = 1, at = 0;
 	char *text;
 
 	for (size_t i = 0; i < peer->n_endpoints; i++)
 		len += strlen(peer->endpoints[i].text) + 1;
 	text = calloc(len, 1);
 	for (size_t i = 0; text && i < peer->n_endpoints; i++) {
+		size_t n = strlen(peer->endpoints[i].text);
+
 		if (i)
-			strcat(text, " ");
-		strcat(text, peer->endpoints[i].text);
+			text[at++] = ' ';
+		memcpy(text + at, peer->endpoints[i].text, n);
+		at += n;
 	}
 	return text;
 }

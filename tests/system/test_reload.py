@@ -394,7 +394,7 @@ def until_unlocked(w):
      r"in line 7, column 14 \(.*leave it with one"),
     (BASE, peer(0, Endpoint="nowhere.invalid:1"), r"wg0\.conf:7:12: endpoint nowhere.invalid"),
     (f"{BASE}\nTable = nosuch", P0, r"wg0: No such file"),
-])
+], ids=["key", "ipv4_length", "ipv6_length", "claimed_twice", "no_such_name", "no_such_table"])
 def test_bad_files(world, monkeypatch, interface, peers, said):
     w = world
     monkeypatch.setenv("WG_ENDPOINT_RESOLUTION_RETRIES", "0")

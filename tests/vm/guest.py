@@ -33,6 +33,11 @@ PROGRAMS = {  # what the host must have, and the Debian package it comes from
     "apt-get": "apt",
 }
 MODULES = ("virtio_pci", "virtio_net", "virtio_console", "virtio_rng", "tun", "wireguard")
+# of a guest that sees the host's files, to run the system tests in: and what those need
+HOST_MODULES = ("virtiofs", "overlay", "veth", "dummy", "bridge", "nf_tables", "nft_ct",
+                "nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet", "nft_reject_inet",
+                "nft_chain_nat", "nft_masq", "nft_limit", "sch_netem")
+VIRTIOFSD = "/usr/lib/qemu/virtiofsd"  # of qemu-system-common
 META_PACKAGE = "linux-image-cloud-amd64"
 
 
@@ -117,7 +122,7 @@ def shared_objects(program):
     return re.findall(r"(/\S+) \(0x", out)
 
 
-def build_initramfs(tree, target, programs):
+def build_initramfs(tree, target, programs, modules=MODULES):
     with tempfile.TemporaryDirectory() as tmp:
         root = pathlib.Path(tmp)
         for sub in ("bin", "dev", "proc", "sys", "tmp", "modules", "etc"):
@@ -133,7 +138,7 @@ def build_initramfs(tree, target, programs):
                 if not place.exists():
                     shutil.copy(os.path.realpath(lib), place)
         names = []
-        for path in modules_in_order(tree):
+        for path in modules_in_order(tree, modules):
             shutil.copy(path, root / "modules" / path.name)
             names.append(path.name)
         (root / "modules" / "order").write_text("\n".join(names) + "\n", encoding="ascii")
@@ -157,11 +162,14 @@ class Result:
 
 class Guest:
     """One running guest. `prefix` is put before the qemu command (ip netns exec ...), `tap` an
-    existing tap device there; `programs` names more of them for the guest's /bin and says where
-    they are. Use as a context manager: qemu ends with it, whatever happens."""
+    existing tap device there, or None; `programs` names more of them for the guest's /bin and says
+    where they are. With `host_files` it sees the host's files at /host, may change them there, and
+    none of that reaches the host. Use as a context manager: qemu ends with it, whatever happens."""
 
-    def __init__(self, tap, prefix=(), log_path=None, programs=None):
+    def __init__(self, tap, prefix=(), log_path=None, programs=None, host_files=False):
         self.tap = tap
+        self.host_files = host_files
+        self._files = None
         self.programs = programs or {}
         self.prefix = list(prefix)
         self.log_path = log_path
@@ -180,7 +188,8 @@ class Guest:
             self.log_path = tmp / "console.log"
         try:
             initramfs = tmp / "initramfs.gz"
-            build_initramfs(tree, initramfs, self.programs)
+            build_initramfs(tree, initramfs, self.programs,
+                            MODULES + (HOST_MODULES if self.host_files else ()))
             kernel = next((tree / "boot").glob("vmlinuz-*"))
             self._boot(kernel, initramfs, 300)
             return self
@@ -194,6 +203,24 @@ class Guest:
             self._tmp.cleanup()
             self._tmp = None
 
+    def _share_files(self):
+        """Starts the server of the host's files; what qemu is to be told of it."""
+        path = pathlib.Path(self._tmp.name) / "files"
+        log = self._tmp.name + "/files.log"
+        with open(log, "w", encoding="utf-8") as out:
+            # pylint: disable=consider-using-with
+            self._files = subprocess.Popen(
+                [VIRTIOFSD, f"--socket-path={path}", "-o", "source=/,sandbox=chroot,cache=always"],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        deadline = time.monotonic() + 30
+        while not path.exists():
+            if self._files.poll() is not None or time.monotonic() > deadline:
+                raise GuestError("virtiofsd: " + pathlib.Path(log).read_text(encoding="utf-8"))
+            time.sleep(0.05)
+        return ["-object", "memory-backend-memfd,id=mem,size=1024M,share=on",
+                "-numa", "node,memdev=mem", "-chardev", f"socket,id=files,path={path}",
+                "-device", "vhost-user-fs-pci,chardev=files,tag=host"]
+
     def _boot(self, kernel, initramfs, seconds):
         path = pathlib.Path(self._tmp.name) / "agent"
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -204,7 +231,7 @@ class Guest:
         command = self.prefix + [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-machine", "q35", "-accel", accel, "-cpu", cpu,
-            "-smp", "1", "-m", "256",
+            "-smp", "1", "-m", "1024" if self.host_files else "256",
             "-kernel", str(kernel), "-initrd", str(initramfs), "-append",
             "console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on mitigations=off "
             "tsc=reliable",
@@ -212,9 +239,12 @@ class Guest:
             "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,path={path}",
             "-device", "virtserialport,chardev=agent,name=agent",
-            "-netdev", f"tap,id=net,ifname={self.tap},script=no,downscript=no",
-            "-device", "virtio-net-pci,netdev=net,mac=52:54:00:00:00:02,romfile=",
         ]
+        if self.tap:
+            command += ["-netdev", f"tap,id=net,ifname={self.tap},script=no,downscript=no",
+                        "-device", "virtio-net-pci,netdev=net,mac=52:54:00:00:00:02,romfile="]
+        if self.host_files:
+            command += self._share_files()
         # pylint: disable=consider-using-with
         self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, start_new_session=True)
@@ -236,6 +266,10 @@ class Guest:
             self._qemu.wait()
             self._qemu.stdout.close()
             self._qemu = None
+        if self._files:
+            self._files.kill()
+            self._files.wait()
+            self._files = None
 
     def console(self):
         try:
