@@ -25,8 +25,14 @@ class World(Net):
         self.dns_proc = None
         self.b4, self.b6 = "198.51.100.1", "2001:db8:2::1"
         self.resolver(SERVER)
-        # what the hub begins itself has its own port: else the endpoint depends on who was first
-        self.b.run("nft", "insert", "rule", "inet", "nat", "post", "udp", "sport", "51820", "accept")
+        # the hub only answers: else it depends on who is first whether a name is needed at all
+        self.b.run("nft", "-f", "-", input="""
+            table inet quiet {
+                chain out {
+                    type filter hook output priority 0;
+                    udp sport 51820 ct state new drop
+                }
+            }""")
 
     # ---- names ----
 
