@@ -179,9 +179,10 @@ def test_reload(world):
            "route add throw 203.0.113.128/25 table 51820", "route delete 203.0.113.0/24")
     assert came_from(w, OUTSIDE[0]) == "192.0.2.1"
     excluded = w.host_state()
-    reload("Exclude = 203.0.113.128/25\nMTU = auto", "nft add table inet weft-wg0")
-    reload("Exclude = 203.0.113.128/25\nKillSwitch = on",
-           "nft add table inet weft-wg0 # kill switch, mark 51820")
+    reload("Exclude = 203.0.113.128/25\nMTU = auto", "path-mtu probe",
+           "nft add table inet weft-wg0", "link set mtu 1440")
+    reload("Exclude = 203.0.113.128/25\nKillSwitch = on", "path-mtu off",
+           "nft add table inet weft-wg0 # kill switch, mark 51820", "link set mtu 1420")
     clear = Clear(w.a)
     refused_addresses = w.a.run("ping", "-c", "1", "-W", "1", "192.0.2.254", check=False)
     assert refused_addresses.returncode
@@ -534,7 +535,7 @@ def syns(capture, answer):
 
 @pytest.mark.parametrize("line, mss", [("KillSwitch = on\nExclude = 10.50.0.0/24, fd50::/64",
                                         (1380, 1360)),
-                                       ("MTU = auto", (1380, 1360)), ("", (1460, 1440))],
+                                       ("MTU = auto", (1400, 1380)), ("", (1460, 1440))],
                          ids=["kill_switch", "mtu_auto", "plain"])
 def test_mss_clamp(world, line, mss):
     """A host behind the client, which knows nothing of the tunnel's MTU."""
