@@ -10,7 +10,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,7 +33,11 @@ struct run {
 	struct weft_link *link;
 	int signal_fd;
 	int watchdog_ms; /* -1: nobody waits for a sign of life */
+	bool stop;       /* SIGTERM or SIGINT came during a reload */
+	bool again;      /* SIGHUP came, and the file may have been read before */
 };
+
+static volatile sig_atomic_t hung_up;
 
 static void tell(const struct run *r, const char *state)
 {
@@ -43,13 +49,12 @@ static void tell(const struct run *r, const char *state)
 
 static void on_hangup(int number)
 {
-	(void)number;
+	hung_up = number;
 }
 
 /*
  * Signals wait while nothing is going on, and arrive while something is: what `up` has begun it
- * takes back, and the programs that are run do not inherit that they are blocked. A SIGHUP that
- * comes meanwhile is for nothing: what it is to bring is being read.
+ * takes back, and the programs that are run do not inherit that they are blocked.
  */
 static void let_signals(bool through)
 {
@@ -116,6 +121,62 @@ static char *take_environment(struct run *r)
 	return copy;
 }
 
+/* The number of a signal that has come, or 0. */
+static int take_signal(const struct run *r)
+{
+	struct signalfd_siginfo info;
+
+	return read(r->signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+static void note_signals(struct run *r)
+{
+	int number;
+
+	while ((number = take_signal(r))) {
+		if (number == SIGHUP)
+			r->again = true;
+		else
+			r->stop = true;
+	}
+}
+
+/*
+ * A reload in a child: it does not heed signals once it has begun, and what it does not heed would
+ * be lost to us. main's exit code.
+ */
+static int reload_in_child(struct run *r, struct weft_cli_quick *q)
+{
+	struct pollfd fds[2] = {{.fd = r->signal_fd, .events = POLLIN}, {.events = POLLIN}};
+	int status = 0;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		let_signals(true);
+		status = weft_cli_reload_quick(q);
+		fflush(NULL);
+		_exit(status);
+	}
+	if (pid < 0)
+		return weft_cli_failed(r->cli, "fork", -errno);
+	fds[1].fd = pidfd_open(pid, 0);
+	while (fds[1].fd >= 0 && !fds[1].revents) {
+		if (poll(fds, 2, -1) < 0 || !fds[0].revents)
+			continue;
+		note_signals(r);
+		if (r->stop)
+			kill(pid, SIGTERM);
+	}
+	if (fds[1].fd >= 0)
+		close(fds[1].fd);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return weft_cli_failed(r->cli, "waitpid", -errno);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 static void reload(struct run *r)
 {
 	struct weft_cli_quick fresh = {0};
@@ -127,10 +188,9 @@ static void reload(struct run *r)
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
 		 (unsigned long long)t.tv_sec * 1000000 + (unsigned long long)t.tv_nsec / 1000);
 	tell(r, state);
-	let_signals(true);
+	r->again = false;
 	if (weft_cli_open_quick(r->cli, r->argc, r->argv, OPTIONS, &fresh, &code))
-		code = weft_cli_reload_quick(&fresh);
-	let_signals(false);
+		code = reload_in_child(r, &fresh);
 	if (code) {
 		weft_cli_quick_clear(&fresh); /* what is stays as it is */
 	} else {
@@ -147,6 +207,7 @@ static int take_down(struct run *r)
 	int code;
 
 	tell(r, "STOPPING=1");
+	weft_cli_catch_signals();
 	let_signals(true);
 	weft_cli_job(r->q, &job);
 	job.stopped = NULL; /* once begun it is done to its end */
@@ -154,12 +215,15 @@ static int take_down(struct run *r)
 	return code;
 }
 
-/* The number of a signal that has come, or 0. */
-static int take_signal(const struct run *r)
+static int gone(struct run *r)
 {
-	struct signalfd_siginfo info;
-
-	return read(r->signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+	weft_cli_error(r->cli,
+		       "%s is gone: its daemon has ended, or somebody has "
+		       "deleted it",
+		       r->q->name);
+	tell(r, "STOPPING=1\nSTATUS=The interface is gone");
+	weft_keep_stop(r->q->name);
+	return 1;
 }
 
 /* main's exit code. */
@@ -168,8 +232,13 @@ static int serve(struct run *r)
 	for (;;) {
 		struct pollfd fds[] = {{.fd = r->signal_fd, .events = POLLIN},
 				       {.fd = weft_link_fd(r->link), .events = POLLIN}};
-		int n = poll(fds, 2, r->watchdog_ms), number, changes;
+		int n, changes;
 
+		while (r->again && !r->stop)
+			reload(r);
+		if (r->stop)
+			return take_down(r);
+		n = poll(fds, 2, r->watchdog_ms);
 		if (n < 0 && errno != EINTR)
 			return weft_cli_failed(r->cli, "poll", -errno);
 		if (n == 0)
@@ -177,36 +246,29 @@ static int serve(struct run *r)
 		if (n <= 0)
 			continue;
 		changes = fds[1].revents ? weft_link_read(r->link) : 0;
-		if (changes > 0 && (changes & WEFT_LINK_DELETED)) {
-			weft_cli_error(r->cli,
-				       "%s is gone: its daemon has ended, or somebody has "
-				       "deleted it",
-				       r->q->name);
-			tell(r, "STOPPING=1\nSTATUS=The interface is gone");
-			weft_keep_stop(r->q->name);
-			return 1;
-		}
-		number = fds[0].revents ? take_signal(r) : 0;
-		if (number == SIGHUP)
-			reload(r);
-		else if (number)
-			return take_down(r);
+		if (changes > 0 && (changes & WEFT_LINK_DELETED))
+			return gone(r);
+		note_signals(r);
 	}
 }
 
-static int watch(struct run *r)
+/* main's exit code. */
+static int begin(struct run *r)
 {
+	struct weft_host_job job;
 	int rc;
 
-	r->signal_fd = open_signals();
-	if (r->signal_fd < 0)
-		return weft_cli_failed(r->cli, r->q->name, -errno);
-	rc = weft_link_open(&r->link, if_nametoindex(r->q->name));
-	if (rc) {
-		close(r->signal_fd);
-		return weft_cli_failed(r->cli, r->q->name, rc);
+	/* one that is there is left of a service that was killed */
+	if (if_nametoindex(r->q->name)) {
+		let_signals(false);
+		return reload_in_child(r, r->q);
 	}
-	return 0;
+	rc = weft_cli_up_quick(r->q);
+	let_signals(false);
+	weft_cli_job(r->q, &job);
+	r->stop = job.stopped(job.ctx); /* too late for `up` to take it back */
+	r->again = hung_up;
+	return rc;
 }
 
 int weft_cli_run(const struct weft_cli *cli, int argc, char **argv)
@@ -218,20 +280,21 @@ int weft_cli_run(const struct weft_cli *cli, int argc, char **argv)
 	if (weft_cli_open_quick(cli, argc, argv, OPTIONS, &q, &rc)) {
 		char *notify_socket = take_environment(&r);
 
-		/* one that is there is left of a service that was killed */
-		rc = if_nametoindex(q.name) ? weft_cli_reload_quick(&q) : weft_cli_up_quick(&q);
+		r.signal_fd = open_signals();
+		rc = r.signal_fd < 0 ? weft_cli_failed(cli, q.name, -errno) : begin(&r);
 		if (!rc) {
-			let_signals(false);
-			rc = watch(&r);
-			if (!rc) {
+			rc = weft_link_open(&r.link, if_nametoindex(q.name));
+			if (rc) {
+				rc = weft_cli_failed(cli, q.name, rc);
+				(void)take_down(&r);
+			} else {
 				tell(&r, "READY=1\nSTATUS=Serving");
 				rc = serve(&r);
 				weft_link_close(r.link);
-				close(r.signal_fd);
-			} else {
-				(void)take_down(&r);
 			}
 		}
+		if (r.signal_fd >= 0)
+			close(r.signal_fd);
 		free(notify_socket);
 	}
 	weft_cli_quick_clear(&q);

@@ -256,6 +256,7 @@ bool weft_device_run(struct weft_device *dev, uint64_t now_ns, unsigned max_hand
 		weft_wipe(q, sizeof(*q));
 		weft_ring_pop(&dev->queue);
 	}
+	weft_paths_run(dev, now_ns);
 	weft_timers_run(dev, now_ns);
 	weft_outbox_close(dev); /* before anything is freed */
 	(void)weft_update_load(dev, now_ns);
@@ -275,8 +276,9 @@ size_t weft_device_handshakes_waiting(const struct weft_device *dev)
 uint64_t weft_device_next_ns(const struct weft_device *dev)
 {
 	uint64_t next = weft_wheel_next_ns(&dev->wheel);
-	uint64_t t;
+	uint64_t t = weft_paths_next_ns(dev);
 
+	next = t < next ? t : next;
 	if (weft_epoch_waiting(&dev->epoch)) {
 		t = dev->now_ns + RECLAIM_POLL_NS;
 		next = t < next ? t : next;

@@ -20,6 +20,9 @@
 #define ROUND_NS      WEFT_NS_PER_S          /* for the first answer; doubled by each silence */
 #define OVERTAKING_NS (250 * WEFT_NS_PER_MS) /* the long one's answer behind the short one's */
 #define SPREAD_MS     1000                   /* a route changed: peers are looked at within this */
+#define WALK_PEERS    1024                   /* looked at in one turn of the owner, and then it */
+#define WALK_NS       WEFT_NS_PER_MS         /* does something else for as long as this */
+#define WALK_AGAIN_NS WEFT_NS_PER_S          /* from the beginning of a walk to that of the next */
 #define MAX_SILENT    4                      /* rounds: 15 s */
 #define MAX_TARGETS   4                      /* allowed IPs that are asked in turn */
 #define MAX_PROBE     65440                  /* an IPv4 datagram, less what is around it */
@@ -62,13 +65,16 @@ static void arm(struct weft_path *p, uint64_t at_ns)
 	weft_wheel_set(&p->peer->dev->wheel, &p->timer, at_ns);
 }
 
+/* Whoever moves with each packet gets no more than a search in a second for it. */
 static void search_soon(struct weft_path *p, uint64_t now_ns)
 {
+	uint64_t earliest_ns = p->begun_ns ? p->begun_ns + ROUND_NS : 0;
+
 	p->state = WEFT_PATH_SEARCHING;
 	p->begun = false;
 	p->suspect = false;
 	p->cookie = 0;
-	arm(p, now_ns);
+	arm(p, now_ns > earliest_ns ? now_ns : earliest_ns);
 }
 
 /* ---- whom to ask ---- */
@@ -236,6 +242,7 @@ static void begin(struct weft_path *p, uint64_t now_ns)
 	uint32_t route, learned, overhead, top;
 	struct weft_endpoint to;
 
+	p->begun_ns = now_ns;
 	weft_shared_endpoint_get(&p->peer->endpoint, &to, NULL);
 	if (to.ip.family == WEFT_NONE || !cb->path_mtu ||
 	    cb->path_mtu(cb->ctx, &to, &route, &learned) != 0) {
@@ -411,19 +418,85 @@ void weft_path_expired(struct weft_timer *t, uint64_t now_ns)
 
 /* ---- the device ---- */
 
+/* At some time, so that all peers together ask the kernel a thousand times in a second. */
+static uint64_t some_time(struct weft_device *dev, uint64_t now_ns)
+{
+	uint32_t spread;
+
+	dev->cb.random(dev->cb.ctx, &spread, sizeof(spread));
+	return now_ns + spread % (SPREAD_MS + dev->peer_count) * WEFT_NS_PER_MS;
+}
+
+static void look_at_route(struct weft_peer *peer, uint64_t now_ns)
+{
+	struct weft_path *p = path_of(peer);
+
+	if (!p || p->state == WEFT_PATH_UNKNOWN)
+		return;
+	if (p->state == WEFT_PATH_SEARCHING)
+		p->suspect = true; /* what it will find may be out of date */
+	if (!weft_timer_armed(&p->timer))
+		arm(p, some_time(peer->dev, now_ns));
+}
+
+void weft_paths_run(struct weft_device *dev, uint64_t now_ns)
+{
+	struct weft_path_walk *walk = &dev->walk;
+
+	if (now_ns < weft_paths_next_ns(dev))
+		return;
+	if (!walk->next) {
+		walk->wanted = false;
+		walk->begun_ns = now_ns;
+		walk->next = dev->first;
+	}
+	for (unsigned i = 0; i < WALK_PEERS && walk->next; i++) {
+		look_at_route(walk->next, now_ns);
+		walk->next = walk->next->succ;
+	}
+	walk->turn_ns = now_ns;
+}
+
+uint64_t weft_paths_next_ns(const struct weft_device *dev)
+{
+	const struct weft_path_walk *walk = &dev->walk;
+
+	if (walk->next)
+		return walk->turn_ns + WALK_NS;
+	if (!walk->wanted)
+		return WEFT_NEVER;
+	/* a walk that is over at once costs nothing worth waiting for */
+	return dev->peer_count > WALK_PEERS ? walk->begun_ns + WALK_AGAIN_NS : 0;
+}
+
+void weft_paths_peer_goes(struct weft_device *dev, const struct weft_peer *peer)
+{
+	if (dev->walk.next == peer)
+		dev->walk.next = peer->succ;
+}
+
 void weft_device_probe_paths(struct weft_device *dev, bool on, uint64_t now_ns)
 {
 	now_ns = dev->now_ns = weft_now(now_ns);
 	if (dev->probes_paths == on)
 		return;
 	dev->probes_paths = on;
+	dev->walk = (struct weft_path_walk){.next = NULL};
 	for (struct weft_peer *peer = dev->first; peer; peer = peer->succ) {
-		if (!on)
+		struct weft_path *p;
+
+		if (!on) {
 			weft_path_stop(peer, true);
-		else if (weft_keypair_can_send(atomic_load_explicit(&peer->sessions.current,
-								    memory_order_relaxed),
-					       now_ns))
-			weft_path_session(peer, now_ns);
+			continue;
+		}
+		if (!weft_keypair_can_send(
+			    atomic_load_explicit(&peer->sessions.current, memory_order_relaxed),
+			    now_ns))
+			continue;
+		weft_path_session(peer, now_ns);
+		p = path_of(peer);
+		if (p && dev->peer_count > WALK_PEERS)
+			arm(p, some_time(dev, now_ns));
 	}
 }
 
@@ -434,24 +507,11 @@ bool weft_device_probes_paths(const struct weft_device *dev)
 
 void weft_device_routes_changed(struct weft_device *dev, uint64_t now_ns)
 {
-	uint32_t spread;
-
 	now_ns = dev->now_ns = weft_now(now_ns);
 	if (!dev->probes_paths || !weft_device_is_up(dev))
 		return;
-	for (struct weft_peer *peer = dev->first; peer; peer = peer->succ) {
-		struct weft_path *p = path_of(peer);
-
-		if (!p || p->state == WEFT_PATH_UNKNOWN)
-			continue;
-		if (p->state == WEFT_PATH_SEARCHING)
-			p->suspect = true; /* what it will find may be out of date */
-		if (weft_timer_armed(&p->timer))
-			continue;
-		dev->cb.random(dev->cb.ctx, &spread, sizeof(spread));
-		/* each asks the kernel: no more than a thousand in a second */
-		arm(p, now_ns + spread % (SPREAD_MS + dev->peer_count) * WEFT_NS_PER_MS);
-	}
+	dev->walk.wanted = true;
+	weft_paths_run(dev, now_ns);
 }
 
 /* ---- workers ---- */

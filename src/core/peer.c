@@ -223,6 +223,7 @@ void weft_peer_remove(struct weft_device *dev, struct weft_peer *peer)
 {
 	(void)weft_table_remove(&dev->peers, peer->handshake.remote_static);
 	weft_allowedips_clear(&dev->allowed, &peer->allowed);
+	weft_paths_peer_goes(dev, peer);
 	if (peer->prev)
 		peer->prev->succ = peer->succ;
 	else

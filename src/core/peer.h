@@ -85,8 +85,16 @@ struct weft_path {
 	struct weft_timer timer;
 	struct weft_pmtu_search search;
 	struct weft_ip to, from; /* of the probes */
-	uint64_t since_ns;       /* when the last search ended */
+	uint64_t begun_ns;       /* when the last search began; 0: there was none */
+	uint64_t since_ns;       /* when it ended */
 	uint64_t bytes;          /* sent and received by then */
+};
+
+/* After a change of routes all peers are looked at, some at a time: there may be a million. */
+struct weft_path_walk {
+	struct weft_peer *next; /* NULL: none is under way */
+	bool wanted;            /* another one */
+	uint64_t begun_ns, turn_ns;
 };
 
 struct weft_peer {
@@ -226,6 +234,7 @@ struct weft_device {
 	uint64_t cookies_sent;
 	bool under_load;
 	bool probes_paths;
+	struct weft_path_walk walk;
 };
 
 #define WEFT_SCRATCH_LEN (65535 + 64)
@@ -325,6 +334,11 @@ void weft_path_stop(struct weft_peer *peer, bool forget);
 void weft_path_free(struct weft_peer *peer);
 /* WEFT_TIMER_PATH */
 void weft_path_expired(struct weft_timer *t, uint64_t now_ns);
+/* The walk over all peers goes on, if it is time; when it will be, WEFT_NEVER: there is none. */
+void weft_paths_run(struct weft_device *dev, uint64_t now_ns);
+uint64_t weft_paths_next_ns(const struct weft_device *dev);
+/* Before `peer` leaves the list of peers. */
+void weft_paths_peer_goes(struct weft_device *dev, const struct weft_peer *peer);
 
 /* Any worker in a batch: is the inner packet an answer to a probe? Then it goes no further. */
 bool weft_path_takes(struct weft_path *p, const uint8_t *inner, const struct weft_inner *in);

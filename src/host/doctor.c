@@ -12,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/state.h"
 #include "util/encoding.h"
 
 #define YEAR_2020     1577836800u
 #define CLOCK_SLACK_S 5
-#define OUTER_V4      60 /* IPv4, UDP and WireGuard's header and tag */
-#define OUTER_V6      80
 #define MTU_SAFE      1280
 
 struct exam {
@@ -491,31 +490,19 @@ static void answered(struct exam *e, const struct weft_doctor_peer *p)
 
 /* ---- allowed IPs ---- */
 
+/* The first of them: `weft up` would say the same. */
 static void same_prefix(struct exam *e)
 {
-	const struct weft_conf_device *d = e->f->file ? &e->f->file->wg.dev : NULL;
-	char text[WEFT_PREFIX_TEXT_LEN], name[WEFT_STATUS_NAME_LEN];
+	struct weft_diag diag = {.line = 0};
+	int rc = e->f->file ? weft_quick_check_claims(e->f->file, &diag) : 0;
 
-	for (size_t i = 0; d && i < d->n_peers; i++)
-		for (size_t k = i + 1; k < d->n_peers; k++)
-			for (size_t x = 0; x < d->peers[i].n_allowed_ips; x++)
-				for (size_t y = 0; y < d->peers[k].n_allowed_ips; y++) {
-					const struct weft_prefix *a =
-						&d->peers[i].allowed_ips[x].prefix;
-					const struct weft_prefix *b =
-						&d->peers[k].allowed_ips[y].prefix;
-
-					if (a->len != b->len || !weft_ip_equal(&a->ip, &b->ip) ||
-					    e->rc)
-						continue;
-					weft_status_name(&e->f->file->peers[k],
-							 d->peers[k].public_key, name);
-					find(e, WEFT_STEP_ALLOWED_IPS, WEFT_SEVERITY_FAULT, NULL,
-					     "two peers of the file claim %s: the last one, %s, "
-					     "gets it",
-					     weft_prefix_format(a, text), name);
-					to_do(e, "leave it to one of them");
-				}
+	if (rc == WEFT_E_PARSE) {
+		find(e, WEFT_STEP_ALLOWED_IPS, WEFT_SEVERITY_FAULT, NULL,
+		     "two peers claim the same: line %u of the file, %s", diag.line, diag.message);
+		to_do(e, "leave it to one of them: WireGuard gives it to the last");
+	} else if (rc && !e->rc) {
+		e->rc = rc;
+	}
 }
 
 static void own_address(struct exam *e, const struct weft_doctor_route *r)
@@ -576,7 +563,7 @@ static void allowed_ips(struct exam *e)
 
 static void mtu(struct exam *e, const struct weft_doctor_peer *p)
 {
-	uint32_t over = p->endpoint.ip.family == WEFT_IPV6 ? OUTER_V6 : OUTER_V4;
+	uint32_t over = weft_host_overhead(&p->endpoint);
 	uint32_t link = e->f->look.mtu;
 
 	if (!e->f->look.up || !p->way_asked || p->way_rc)

@@ -107,13 +107,18 @@ static void on_name(void *ctx, uint64_t id, int rc, struct weft_cand_answer *ans
 /* Names are asked anew: what comes for the peers of before would be for others. */
 static int restart_names(struct keeper *w)
 {
+	struct weft_names *fresh;
 	uint64_t seed;
+	int rc;
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -EIO;
+	rc = weft_names_new(&fresh, seed, on_name, w);
+	if (rc)
+		return rc;
 	weft_names_free(w->names);
-	w->names = NULL;
-	return weft_names_new(&w->names, seed, on_name, w);
+	w->names = fresh;
+	return 0;
 }
 
 static int install(struct keeper *w, struct weft_keep *k)
@@ -411,6 +416,11 @@ static int wait_and_note(struct keeper *w)
 		rc = look(w);
 	else
 		rc = 0;
+	/* the message may have been lost, and the name may be another's by now */
+	if (rc && if_nametoindex(w->ifname) != w->ifindex) {
+		w->gone = true;
+		rc = 0;
+	}
 	/* a daemon that does not answer now may later; with its interface it goes */
 	if (rc && rc != -ENOMEM) {
 		fprintf(stderr, "weft keep: %s: %s\n", w->ifname, weft_strerror(rc));

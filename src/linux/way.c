@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "linux/match.h"
 #include "linux/rtnl.h"
 
 #define MAX_TYPE 64
@@ -56,24 +57,8 @@ static int on_way(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-static int on_match(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct nlattr *tb[MAX_TYPE] = {0};
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-	struct weft_way *way = arg;
-
-	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_attr_parse(nlh, sizeof(*rtm), by_type, tb) < 0)
-		return MNL_CB_OK;
-	way->matched.ip = address_of(rtm->rtm_family, tb[RTA_DST]);
-	way->matched.len = rtm->rtm_dst_len;
-	if (!rtm->rtm_dst_len)
-		way->matched.ip = (struct weft_ip){
-			.family = rtm->rtm_family == AF_INET ? WEFT_IPV4 : WEFT_IPV6};
-	return MNL_CB_OK;
-}
-
-static int ask(struct weft_rtnl *rtnl, const struct weft_ip *ip, uint32_t mark, unsigned flags,
-	       mnl_cb_t cb, struct weft_way *way)
+static int ask(struct weft_rtnl *rtnl, const struct weft_ip *ip, uint32_t mark,
+	       struct weft_way *way)
 {
 	uint8_t buf[WEFT_RTNL_REQUEST_BYTES] = {0};
 	struct nlmsghdr *req = weft_rtnl_request(buf, RTM_GETROUTE, NLM_F_ACK);
@@ -81,11 +66,10 @@ static int ask(struct weft_rtnl *rtnl, const struct weft_ip *ip, uint32_t mark, 
 
 	rtm->rtm_family = ip->family == WEFT_IPV4 ? AF_INET : AF_INET6;
 	rtm->rtm_dst_len = (uint8_t)weft_family_bits(ip->family);
-	rtm->rtm_flags = flags;
 	mnl_attr_put(req, RTA_DST, weft_family_bytes(ip->family), ip->b);
 	if (mark)
 		mnl_attr_put_u32(req, RTA_MARK, mark);
-	return weft_rtnl_talk(rtnl, req, cb, way);
+	return weft_rtnl_talk(rtnl, req, on_way, way);
 }
 
 static uint32_t mtu_of(const char *ifname)
@@ -106,17 +90,19 @@ static uint32_t mtu_of(const char *ifname)
 int weft_way_find(const struct weft_ip *ip, uint32_t mark, struct weft_way *ret_way)
 {
 	struct weft_way way = {0};
+	struct weft_route_match match;
 	struct weft_rtnl rtnl = {0};
 	int err = weft_rtnl_open(&rtnl);
 
 	if (!err)
-		err = ask(&rtnl, ip, mark, 0, on_way, &way);
-	/* a kernel that does not know the flag says the same again, with the address as prefix */
-	if (!err && ask(&rtnl, ip, mark, RTM_F_FIB_MATCH, on_match, &way))
-		way.matched = (struct weft_prefix){0};
+		err = ask(&rtnl, ip, mark, &way);
 	weft_rtnl_close(&rtnl);
 	if (err)
 		return err;
+	if (!weft_route_match(ip, mark, &match)) {
+		way.matched = (struct weft_prefix){.ip = *ip, .len = match.len};
+		(void)weft_prefix_mask(&way.matched);
+	}
 	if (!if_indextoname(way.ifindex, way.ifname))
 		way.ifname[0] = '\0';
 	if (!way.mtu)

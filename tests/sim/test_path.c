@@ -175,6 +175,56 @@ static void test_route(void **state)
 	expect(WEFT_PATH_MEASURED, 1440);
 }
 
+/* Of many peers some are looked at in a turn, and a change meanwhile makes for another walk. */
+static void test_route_of_many(void **state)
+{
+	struct weft_peer *gone, *more[3000];
+	uint8_t key[WEFT_KEY_LEN] = {0};
+
+	(void)state;
+	sim_traffic(a, b, 50 * MS);
+	sim_run(s, 10 * S);
+	expect(WEFT_PATH_MEASURED, 1440);
+	for (unsigned i = 0; i < 3000; i++) {
+		key[0] = (uint8_t)i;
+		key[1] = (uint8_t)(1 + i / 256);
+		assert_int_equal(weft_peer_add(a->dev, key, &more[i]), 0);
+	}
+	weft_device_routes_changed(a->dev, s->now);
+	gone = a->dev->walk.next;
+	assert_non_null(gone);
+	assert_ptr_not_equal(gone, more[2999]);
+	weft_peer_remove(a->dev, gone);
+	assert_ptr_not_equal(a->dev->walk.next, gone);
+	a->route_mtu = 1400; /* after it was this peer's turn */
+	weft_device_routes_changed(a->dev, s->now);
+	assert_true(a->dev->walk.wanted);
+	sim_run(s, 20 * S);
+	assert_null(a->dev->walk.next);
+	assert_false(a->dev->walk.wanted);
+	expect(WEFT_PATH_MEASURED, 1340);
+}
+
+/* A peer that comes from elsewhere all the time has no search begun for each of its packets. */
+static void test_restless(void **state)
+{
+	uint64_t probes, moves;
+
+	(void)state;
+	sim_traffic_both(a, b, 2 * MS);
+	sim_run(s, 10 * S);
+	probes = info().path_probes;
+	moves = info().endpoint_changes;
+	for (unsigned i = 0; i < 100; i++) {
+		sim_move(b);
+		sim_run(s, 50 * MS);
+	}
+	assert_in_range(info().endpoint_changes, moves + 50, moves + 100);
+	assert_in_range(info().path_probes, probes + 1, probes + 30); /* in 5 s */
+	sim_run(s, 5 * S);
+	expect(WEFT_PATH_MEASURED, 1440);
+}
+
 /* The route shrinks while the search runs: EMSGSIZE is an answer too. */
 static void test_refused(void **state)
 {
@@ -304,11 +354,11 @@ static void test_switch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		scenario(test_wide),    scenario(test_idle),       scenario(test_narrow),
-		scenario(test_wider),   scenario(test_roams),      scenario(test_route),
-		scenario(test_refused), scenario(test_lossy),      scenario(test_lossy_narrow),
-		scenario(test_outage),  scenario(test_unanswered), scenario(test_suspicion),
-		scenario(test_switch),
+		scenario(test_wide),    scenario(test_idle),          scenario(test_narrow),
+		scenario(test_wider),   scenario(test_roams),         scenario(test_route),
+		scenario(test_refused), scenario(test_lossy),         scenario(test_lossy_narrow),
+		scenario(test_outage),  scenario(test_unanswered),    scenario(test_suspicion),
+		scenario(test_switch),  scenario(test_route_of_many), scenario(test_restless),
 	};
 
 	if (weft_crypto_init())

@@ -25,6 +25,14 @@ class World(Net):
         self.dns_proc = None
         self.b4, self.b6 = "198.51.100.1", "2001:db8:2::1"
         self.resolver(SERVER)
+        # the hub only answers: else it depends on who is first whether a name is needed at all
+        self.b.run("nft", "-f", "-", input="""
+            table inet quiet {
+                chain out {
+                    type filter hook output priority 0;
+                    udp sport 51820 ct state new drop
+                }
+            }""")
 
     # ---- names ----
 
@@ -426,7 +434,7 @@ class Service:
         self.w = w
         self.said = []
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        name = f"weft-test-{os.getpid()}-{id(w)}"
+        name = f"weft-test-{os.getpid()}-{id(self)}"
         # an abstract name belongs to a network namespace
         with w.a.inside():
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -450,6 +458,11 @@ class Service:
         self.log.flush()
         with open(self.log.name) as f:
             return f.read()
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return f.read().split()
 
 
 def test_run(world):
@@ -500,6 +513,24 @@ def test_run_bad_reload(world):
     assert w.a.ip("link show wg0", check=False).returncode != 0
 
 
+def test_run_stopped_in_reload(world):
+    """SIGTERM while a reload is busy ends it, and then everything: it is not lost."""
+    w = world()
+    w.conf("198.51.100.1:51820")
+    s = Service(w)
+    s.hears("READY=1")
+    w.dns()
+    w.dns_proc.send_signal(signal.SIGSTOP)  # takes questions and answers none
+    w.conf(f"{NAME}:51820")
+    s.proc.send_signal(signal.SIGHUP)
+    s.hears("RELOADING=1")
+    wait.until(lambda: children(s.proc.pid), "the reload has begun")
+    s.proc.send_signal(signal.SIGTERM)
+    s.hears("STOPPING=1")
+    assert s.proc.wait(60) == 0, s.text()
+    assert w.a.ip("link show wg0", check=False).returncode != 0
+
+
 @pytest.mark.parametrize("how", ["daemon", "link"])
 def test_run_interface_goes(world, how):
     w = world()
@@ -514,6 +545,27 @@ def test_run_interface_goes(world, how):
     assert s.proc.wait(60) == 1
     assert "wg0 is gone" in s.text()
     wait.until(lambda: not w.keepers(), "the keeper has ended")
+
+
+def test_run_again(world):
+    """What a daemon that was killed has left is taken over by the next run, and taken away."""
+    w = world()
+    before = w.a.ip("rule").stdout, w.a.ip("-6 rule").stdout
+    w.conf("198.51.100.1:51820", allowed="0.0.0.0/0, ::/0")
+    s = Service(w)
+    s.hears("READY=1")
+    up = w.a.ip("rule").stdout, w.a.ip("-6 rule").stdout
+    assert up != before
+    os.kill(wg.pid_of_socket(w.a, "wg0"), signal.SIGKILL)
+    assert s.proc.wait(60) == 1
+    s = Service(w)
+    s.hears("READY=1")
+    now = w.a.ip("rule").stdout, w.a.ip("-6 rule").stdout
+    assert [len(r.splitlines()) for r in now] == [len(r.splitlines()) for r in up]
+    s.proc.send_signal(signal.SIGTERM)
+    assert s.proc.wait(60) == 0, s.text()
+    assert (w.a.ip("rule").stdout, w.a.ip("-6 rule").stdout) == before
+    assert "wg" not in w.a.run("nft", "list", "tables").stdout
 
 
 def test_run_cannot(world):
