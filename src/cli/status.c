@@ -183,6 +183,7 @@ static int watch(struct command *c, struct seen *seen, size_t n)
 {
 	struct sigaction action = {.sa_handler = on_signal};
 	struct timespec wait = {.tv_sec = c->seconds};
+	bool first = true;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
@@ -190,6 +191,9 @@ static int watch(struct command *c, struct seen *seen, size_t n)
 		fputs("\x1b[H\x1b[2J", stdout);
 	while (!stopped && !ferror(stdout)) {
 		(void)round_of(c, seen, n);
+		if (first && c->failed) /* a wrong name, most likely: it may go later */
+			return 1;
+		first = false;
 		if (!c->json && !c->terminal)
 			putchar('\n');
 		fflush(stdout);
@@ -244,16 +248,21 @@ static int run_all(struct command *c)
 	return rc;
 }
 
-/* "5" after --watch. */
-static bool is_seconds(const char *word, unsigned *ret)
+/* "5" after --watch: 1. 0: there is no number. -EINVAL: it will not do. */
+static int take_seconds(const struct weft_cli *cli, const char *word, unsigned *ret)
 {
-	char *end = NULL;
-	unsigned long v = word ? strtoul(word, &end, 10) : 0;
+	unsigned long v;
 
-	if (!word || word[0] < '0' || word[0] > '9' || *end || v < 1 || v > MAX_WATCH_SECONDS)
-		return false;
+	if (!word || !word[0] || strspn(word, "0123456789") != strlen(word))
+		return 0;
+	v = strtoul(word, NULL, 10);
+	if (v < 1 || v > MAX_WATCH_SECONDS) {
+		weft_cli_error(cli, "--watch: expected seconds from 1 to %d, found \"%s\"",
+			       MAX_WATCH_SECONDS, word);
+		return -EINVAL;
+	}
 	*ret = (unsigned)v;
-	return true;
+	return 1;
 }
 
 int weft_cli_status(const struct weft_cli *cli, int argc, char **argv)
@@ -268,7 +277,10 @@ int weft_cli_status(const struct weft_cli *cli, int argc, char **argv)
 			c.check = true;
 		} else if (strcmp(argv[i], "--watch") == 0) {
 			c.watch = true;
-			i += is_seconds(argv[i + 1], &c.seconds);
+			rc = take_seconds(cli, argv[i + 1], &c.seconds);
+			if (rc < 0)
+				return 1;
+			i += rc;
 		} else {
 			weft_cli_usage(cli, 2, (char *[]){argv[0], argv[i], NULL}, 0, 0, usage,
 				       &rc);

@@ -204,6 +204,16 @@ def test_watch(pair):
     assert last["tx_rate"] >= 0 and last["rx_bytes"] > 20000
 
 
+@pytest.mark.parametrize("words, said", [
+    (("--watch", "0", "wg0"), 'expected seconds from 1 to 86400, found "0"'),
+    (("--watch", "99999999999999999999"), "expected seconds from 1 to 86400"),
+    (("--watch", "nosuch"), "nosuch"),
+])
+def test_watch_what_is_not_there(net, words, said):
+    done = net.host("a").run(wg.weft(), "status", *words, check=False)
+    assert done.returncode == 1 and said in done.stderr
+
+
 def test_watch_on_a_terminal(pair):
     """Redrawn in place, in colour unless that is not wanted; an interface that goes is told of."""
     p = pair(DUT, DUT).connect()
