@@ -19,6 +19,7 @@
 #include "cli/cli.h"
 #include "control/device.h"
 #include "host/keep.h"
+#include "host/rundir.h"
 #include "linux/link.h"
 #include "linux/notify.h"
 
@@ -271,13 +272,27 @@ static int begin(struct run *r)
 	return rc;
 }
 
+/* One service for an interface. False: what is wrong was printed. */
+static bool lock(const struct weft_cli *cli, const char *ifname, struct weft_host_lock *ret_lock)
+{
+	char holder[64];
+	int rc = weft_host_lock_service(ifname, ret_lock, holder, sizeof(holder));
+
+	if (rc == -EBUSY)
+		weft_cli_error(cli, "`%s' is served by %s already", ifname, holder);
+	else if (rc)
+		weft_cli_failed(cli, WEFT_HOST_RUN_DIR, rc);
+	return !rc;
+}
+
 int weft_cli_run(const struct weft_cli *cli, int argc, char **argv)
 {
+	struct weft_host_lock service = {.fd = -1};
 	struct weft_cli_quick q = {0};
 	struct run r = {.cli = cli, .q = &q, .argv = argv, .argc = argc};
 	int rc = 1;
 
-	if (weft_cli_open_quick(cli, argc, argv, OPTIONS, &q, &rc)) {
+	if (weft_cli_open_quick(cli, argc, argv, OPTIONS, &q, &rc) && lock(cli, q.name, &service)) {
 		char *notify_socket = take_environment(&r);
 
 		r.signal_fd = open_signals();
@@ -296,6 +311,7 @@ int weft_cli_run(const struct weft_cli *cli, int argc, char **argv)
 		if (r.signal_fd >= 0)
 			close(r.signal_fd);
 		free(notify_socket);
+		weft_host_unlock_service(&service);
 	}
 	weft_cli_quick_clear(&q);
 	return rc;

@@ -2,6 +2,7 @@
 /* Weft's table in the kernel. */
 #include "host/fence_nft.h"
 
+#include <cap-ng.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
@@ -10,7 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* libnftables ends the process where the kernel has no netfilter. 0 or negated errno. */
+/*
+ * libnftables ends the process where the kernel has no netfilter, and without the right to ask it
+ * says so to stderr. 0 or negated errno.
+ */
 static int look_for_netfilter(void)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
@@ -18,7 +22,9 @@ static int look_for_netfilter(void)
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	return 0;
+	if (capng_get_caps_process() < 0)
+		return -EIO;
+	return capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) ? 0 : -EPERM;
 }
 
 int weft_host_nft(const char *commands, bool json, struct weft_text *out)

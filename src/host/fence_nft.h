@@ -8,14 +8,14 @@
 /*
  * Runs nft's commands, NUL-terminated, as one transaction. What it prints, as JSON if `json`, is
  * appended to `out` (may be NULL: dropped). 0, -EIO (nft refused them), -EPROTONOSUPPORT (the
- * kernel has no netfilter) or another negated errno.
+ * kernel has no netfilter), -EPERM (without CAP_NET_ADMIN) or another negated errno.
  */
 WEFT_MUST_CHECK int weft_host_nft(const char *commands, bool json, struct weft_text *out);
 
 /*
  * What is in the kernel for the interface; without a table, an empty fence. `ret` starts zeroed and
- * is cleared by the caller, also after an error. 0, -EIO (nft cannot tell: no right to, or a kernel
- * without nftables) or another negative code.
+ * is cleared by the caller, also after an error. 0, -EIO (nft cannot tell: a kernel without
+ * nftables), -EPERM or another negative code.
  */
 WEFT_MUST_CHECK int weft_fence_observe(const char *ifname, struct weft_fence *ret);
 

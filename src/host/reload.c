@@ -223,8 +223,15 @@ static int go(struct reload *r)
 	struct weft_host_goal goal = goal_of(r, true);
 	int rc;
 
-	if (r->has_record)
-		write_record(r, &r->between);
+	if (r->has_record) { /* else what is made now might never be known for weft's own */
+		rc = weft_host_write_record(r->job->ifname, &r->between);
+		if (rc) {
+			weft_host_error(r->job, "%s/%s/record: %s", WEFT_HOST_RUN_DIR,
+					r->job->ifname, weft_strerror(rc));
+			weft_diag_hint(&r->job->diag, "nothing was changed");
+			return rc;
+		}
+	}
 	rc = weft_host_converge(r->job, &goal);
 	if (rc)
 		go_back(r);

@@ -64,6 +64,12 @@ static int open_locked(const char *path, char *ret_holder, size_t size)
 	}
 }
 
+static void sign(int fd, const char *what)
+{
+	if (ftruncate(fd, 0) == 0)
+		(void)dprintf(fd, "%s (process %d)\n", what, (int)getpid());
+}
+
 int weft_host_lock(const char *ifname, const char *what, struct weft_host_lock *ret_lock,
 		   char *ret_holder, size_t size)
 {
@@ -79,10 +85,33 @@ int weft_host_lock(const char *ifname, const char *what, struct weft_host_lock *
 		return weft_host_lock(ifname, what, ret_lock, ret_holder, size);
 	if (lock.fd < 0)
 		return lock.fd;
-	if (ftruncate(lock.fd, 0) == 0)
-		(void)dprintf(lock.fd, "%s (process %d)\n", what, (int)getpid());
+	sign(lock.fd, what);
 	*ret_lock = lock;
 	return 0;
+}
+
+int weft_host_lock_service(const char *ifname, struct weft_host_lock *ret_lock, char *ret_holder,
+			   size_t size)
+{
+	struct weft_host_lock lock;
+
+	if (mkdir(WEFT_HOST_RUN_DIR, 0755) && errno != EEXIST)
+		return -errno;
+	/* no interface is called like that */
+	snprintf(lock.path, sizeof(lock.path), "%s/run:%s", WEFT_HOST_RUN_DIR, ifname);
+	lock.fd = open_locked(lock.path, ret_holder, size);
+	if (lock.fd < 0)
+		return lock.fd;
+	sign(lock.fd, "weft run");
+	*ret_lock = lock;
+	return 0;
+}
+
+void weft_host_unlock_service(struct weft_host_lock *lock)
+{
+	(void)unlink(lock->path);
+	close(lock->fd);
+	lock->fd = -1;
 }
 
 static void record_path(const char *ifname, const char *suffix, char out[PATH_MAX])
@@ -190,6 +219,8 @@ int weft_host_write_record(const char *ifname, struct weft_host_record *rec)
 		close(fd);
 	if (!rc && rename(temporary, path))
 		rc = -errno;
+	if (rc && fd >= 0)
+		(void)unlink(temporary);
 	weft_text_clear(&text);
 	return rc;
 }

@@ -29,6 +29,14 @@ WEFT_MUST_CHECK int weft_host_lock(const char *ifname, const char *what,
 void weft_host_unlock(struct weft_host_lock *lock, bool gone);
 
 /*
+ * The same for whoever serves the interface as long as it is there (`weft run`), in a file beside
+ * the directory. weft_host_unlock_service ends it.
+ */
+WEFT_MUST_CHECK int weft_host_lock_service(const char *ifname, struct weft_host_lock *ret_lock,
+					   char *ret_holder, size_t size);
+void weft_host_unlock_service(struct weft_host_lock *lock);
+
+/*
  * The record of the interface that is there now. -ENOENT: there is none of this one, or none that
  * can be read. `ret` is to be cleared either way.
  */

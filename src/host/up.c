@@ -48,8 +48,10 @@ static int make_link(struct weft_host_job *job)
 		return start_daemon(job);
 	weft_host_step(job, "ip link add %s type wireguard", job->ifname);
 	rc = weft_ifconf_add_wireguard(job->ifname);
-	if (rc == -EOPNOTSUPP && job->backend == WEFT_BACKEND_AUTO)
+	if (rc == -EOPNOTSUPP && job->backend == WEFT_BACKEND_AUTO) {
+		weft_host_step(job, "(this kernel has no WireGuard: a daemon runs it)");
 		return start_daemon(job);
+	}
 	if (rc == -EOPNOTSUPP) {
 		weft_host_error(job, "%s: this kernel has no WireGuard", job->ifname);
 		weft_diag_hint(&job->diag, "userspace as backend, or auto, runs it by weftd");

@@ -93,7 +93,7 @@ def test_what_a_shell_offers(net, complete):
     assert complete(host, "show", "--backend", "kernel", "two", "lis") == ["listen-port"]
     # words that repeat, and take a value
     assert complete(host, "set", "wg-one", "p") == \
-        ["peer", "persistent-keepalive", "preshared-key", "private-key"]
+        ["path-mtu", "peer", "persistent-keepalive", "preshared-key", "private-key"]
     assert complete(host, "set", "wg-one", "relay", "") == ["fast", "off"]
     assert complete(host, "set", "wg-one", "relay", "fast", "listen") == ["listen-port"]
     assert complete(host, "set", "wg-one", "listen-port", "") == []

@@ -568,6 +568,20 @@ def test_run_again(world):
     assert "wg" not in w.a.run("nft", "list", "tables").stdout
 
 
+def test_run_twice(world):
+    """The second says who was first, and changes nothing."""
+    w = world()
+    w.conf("198.51.100.1:51820")
+    s = Service(w)
+    s.hears("READY=1")
+    other = w.a.run(wg.weft(), "run", "wg0", check=False)
+    assert other.returncode == 1
+    assert f"`wg0' is served by weft run (process {s.proc.pid}) already" in other.stderr
+    s.proc.send_signal(signal.SIGTERM)
+    assert s.proc.wait(60) == 0, s.text()
+    assert not os.path.exists(w.a.path("/run/weft/run:wg0"))
+
+
 def test_run_cannot(world):
     w = world()
     w.conf("198.51.100.1:51820", interface="PostUp = false")

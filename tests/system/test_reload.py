@@ -364,6 +364,25 @@ def test_daemon_that_dies(world):
     assert "is not a WireGuard interface" in failed(w)
 
 
+def test_full_disk(world):
+    """What could not be recorded as weft's own is not made."""
+    w = world
+    w.a.sh("mkdir -p /run/weft; mount -t tmpfs -o size=64k tmpfs /run/weft")
+    w.of(BASE, P0)
+    w.ours("up", "wg0")
+    before = w.state()
+    w.a.sh("cat /dev/zero >/run/weft/fill 2>/dev/null || true")
+    w.of(BASE, P0 + P1)
+    assert "No space left on device (nothing was changed)" in failed(w)
+    assert w.state() == before
+    assert not os.path.exists(w.a.path("/run/weft/wg0/record.new"))
+    w.a.sh("rm /run/weft/fill")
+    w.ours("reload", "wg0")
+    w.of(BASE, P0)
+    w.ours("reload", "wg0")
+    assert w.state() == before
+
+
 def test_one_at_a_time(world):
     w = world
     w.of(BASE, P0)
