@@ -108,7 +108,21 @@ static void print_drops(FILE *out, const struct weft_conf_device *dev, bool colo
 		fputc('\n', out);
 }
 
-/* "up: heard 3 seconds ago", and so on. */
+static void print_up(FILE *out, const struct weft_status_peer *s, const char *heard)
+{
+	char text[256];
+
+	if (s->has_up) {
+		weft_pretty_duration(text, sizeof(text), s->up_s, false);
+		fprintf(out, "for %s, ", text);
+	}
+	if (s->heard_s)
+		fprintf(out, "%s %s ago\n", s->heard_is_handshake ? "handshake" : "heard", heard);
+	else
+		fprintf(out, "heard now\n");
+}
+
+/* "up: for 2 hours, heard 3 seconds ago", and so on. */
 static void print_health(FILE *out, const struct weft_status_peer *s, bool colour)
 {
 	char text[256];
@@ -116,10 +130,8 @@ static void print_health(FILE *out, const struct weft_status_peer *s, bool colou
 	weft_pretty_duration(text, sizeof(text), s->heard_s, false);
 	fprintf(out, "  %s%s%s%s: ", on(colour, BOLD), on(colour, health_colour(s->health)),
 		weft_health_name(s->health), on(colour, RESET));
-	if (s->health == WEFT_HEALTH_UP && !s->heard_s)
-		fprintf(out, "heard now\n");
-	else if (s->health == WEFT_HEALTH_UP)
-		fprintf(out, "%s %s ago\n", s->heard_is_handshake ? "handshake" : "heard", text);
+	if (s->health == WEFT_HEALTH_UP)
+		print_up(out, s, text);
 	else if (!s->heard)
 		fprintf(out, "never heard%s\n",
 			s->health == WEFT_HEALTH_QUIET ? ", and nothing was sent to it that asks "
@@ -238,10 +250,11 @@ static json_t *peer_json(const struct weft_status_peer *s)
 
 	weft_key_to_base64(key, s->peer->public_key);
 	return json_pack(
-		"{s:o, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
 		"name", weft_cli_json_text(s->named ? s->name : ""), "public_key", key, "health",
-		weft_health_name(s->health), "heard_seconds_ago",
-		number_or_null(s->heard, s->heard_s), "latest_handshake",
+		weft_health_name(s->health), "up_seconds", number_or_null(s->has_up, s->up_s),
+		"heard_seconds_ago", number_or_null(s->heard, s->heard_s), "latest_handshake",
 		number_or_null(s->peer->last_handshake_sec != 0, s->peer->last_handshake_sec),
 		"endpoint",
 		s->origin == WEFT_ORIGIN_NONE

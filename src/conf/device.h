@@ -39,7 +39,8 @@ WEFT_MUST_CHECK int weft_backend_parse(const char *text, size_t len,
  * relayed_bytes; peer:
  * handshakes_initiated, handshakes_answered, handshakes_completed, handshakes_failed,
  * handshakes_unanswered, cookies_received, endpoint_age_sec, endpoint_changes,
- * last_received_age_ms.
+ * last_received_age_ms, up_age_sec, and with probes of paths those of path_figures
+ * (daemon/configure.c).
  */
 struct weft_conf_extra {
 	char name[WEFT_CONF_EXTRA_NAME_LEN];

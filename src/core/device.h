@@ -247,7 +247,8 @@ struct weft_peer_info {
 	uint64_t endpoint_since_ns;  /* when the endpoint last changed; 0: never set */
 	uint64_t last_handshake_sec; /* wall time; 0: never */
 	uint32_t last_handshake_nsec;
-	uint64_t last_received_ns;   /* last authenticated packet, monotonic; 0: never */
+	uint64_t last_received_ns; /* last authenticated packet, monotonic; 0: never */
+	uint64_t up_since_ns; /* since when one session has followed another; 0: none is there */
 	uint64_t tx_bytes, rx_bytes; /* datagram bytes, handshakes included, as the kernel */
 	uint16_t keepalive_s;
 	uint64_t handshakes_initiated;  /* initiations sent */

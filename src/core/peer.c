@@ -394,6 +394,7 @@ void weft_peer_info(const struct weft_device *dev, const struct weft_peer *peer,
 	ret_info->endpoint_since_ns = peer->endpoint_since_ns;
 	ret_info->last_handshake_sec = peer->last_handshake_sec;
 	ret_info->last_handshake_nsec = peer->last_handshake_nsec;
+	ret_info->up_since_ns = peer->up ? peer->up_since_ns : 0;
 	ret_info->last_received_ns = weft_load64(&peer->received_ns);
 	ret_info->tx_bytes = weft_load64(&peer->tx_bytes);
 	ret_info->rx_bytes = weft_load64(&peer->rx_bytes);

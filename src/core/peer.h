@@ -142,6 +142,7 @@ struct weft_peer {
 	uint32_t last_handshake_nsec;
 	uint64_t last_handshake_sec;
 	uint64_t endpoint_since_ns;
+	uint64_t up_since_ns; /* of `up` */
 	uint32_t initiated, answered, completed, failed, cookies, endpoint_changes;
 };
 

@@ -131,6 +131,9 @@ static int get_peer(struct weftd *d, struct weft_peer *peer, struct weft_conf_pe
 	if (info.last_received_ns)
 		extra(&conf->extras, "", "last_received_age_ms",
 		      age(now_ns, info.last_received_ns, WEFT_NS_PER_MS));
+	if (info.up_since_ns)
+		extra(&conf->extras, "", "up_age_sec",
+		      age(now_ns, info.up_since_ns, WEFT_NS_PER_S));
 	if (weft_device_probes_paths(d->dev))
 		path_figures(&conf->extras, &info, now_ns);
 	weft_peer_each_allowed(d->dev, peer, collect_allowed_ip, &collect);

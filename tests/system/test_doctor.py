@@ -295,6 +295,17 @@ def test_allowed_ips(pair):
     cause(p.a, "allowed-ips", "10.99.0.1/32 is this host's own address")
 
 
+def test_source_that_is_not_allowed(pair):
+    """The peer's other address, of which this side's allowed IPs do not know."""
+    p = pair(DUT, DUT).connect()
+    p.a.ip("address add 10.60.0.1/32 dev wg0")
+    ping = p.a.popen("ping", "-q", "-i", "0.2", "-I", "10.60.0.1", p.b4)
+    d = doctor(p.b)  # which counts while it looks
+    ping.terminate()
+    ping.wait(30)
+    assert "whose source is not among their peer's" in d.step("allowed-ips"), d.whole
+
+
 # ---- MTU ----
 
 def test_mtu_over_the_route(pair):

@@ -52,6 +52,7 @@ def test_up(pair, impl):
     assert (i["down"], i["quiet"], i["healthy"]) == (0, 0, 1)
     peer = i["peers"][0]
     assert peer["name"] == "berlin" and peer["health"] == "up" and peer["heard_seconds_ago"] < 180
+    assert (peer["up_seconds"] is None) == (impl != DUT) and (peer["up_seconds"] or 0) < 300
     assert peer["endpoint"] == p.endpoint_b and peer["endpoint_origin"] == "file"
     text = status(p.a)  # without a name: all of them
     assert f"peer: berlin {p.wb.key.public64}" in text and "\n  up: " in text

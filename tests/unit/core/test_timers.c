@@ -81,6 +81,7 @@ static void test_retransmit(void **state)
 	assert_int_equal(info.handshakes_failed, 1);
 	assert_int_equal(info.handshakes_initiated, 20);
 	assert_int_equal(info.handshakes_unanswered, 20);
+	assert_int_equal(info.up_since_ns, 0);
 	/* Traffic begins it all anew. */
 	assert_int_equal(world_send(a, b, 0), WEFT_E_NO_SESSION);
 	world_settle(&w);
@@ -107,7 +108,7 @@ static void test_traffic_keeps_trying(void **state)
 
 static void test_initiator_rekeys_on_send(void **state)
 {
-	uint64_t start = begin();
+	uint64_t start = begin(), up;
 
 	(void)state;
 	for (unsigned i = 0; i < 119; i++) {
@@ -117,6 +118,8 @@ static void test_initiator_rekeys_on_send(void **state)
 	}
 	world_settle(&w);
 	assert_int_equal(a->sent[1] + b->sent[1], 1);
+	up = world_info(a, b).up_since_ns;
+	assert_in_range(up, start, w.now_ns - 118 * S);
 	/* The responder does not, however old the session is. */
 	world_advance(&w, 2 * S);
 	assert_int_equal(world_send(b, a, 0), 0);
@@ -129,6 +132,7 @@ static void test_initiator_rekeys_on_send(void **state)
 	assert_in_range(a->sent_ns[1] - start, 120 * S, 122 * S);
 	assert_int_equal(a->events[WEFT_EVENT_PEER_REKEYED], 1);
 	assert_int_equal(b->events[WEFT_EVENT_PEER_REKEYED], 1);
+	assert_int_equal(world_info(a, b).up_since_ns, up);
 }
 
 static void test_initiator_rekeys_on_receive(void **state)
