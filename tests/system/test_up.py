@@ -286,6 +286,31 @@ def test_no_resolvconf(world):
     w.gone()
 
 
+def test_resolvectl(world):
+    """Where there is no resolvconf: a double, which takes what resolvectl(1) does."""
+    w = world
+    os.unlink(os.path.join(w.ours.dir, "resolvconf"))
+    w.a.sh("mkdir /run/bin; for p in bash weftd; do ln -s $(command -v $p) /run/bin/; done || true")
+    w.a.sh("""cat >/run/bin/resolvectl <<'END'
+#!/bin/bash
+case $1 in dns|domain|revert) [ -n "$2" ] && echo "$*" >>/run/resolvectl.calls ;; *) exit 1 ;; esac
+END
+chmod +x /run/bin/resolvectl""")
+    env = {"PATH": "/run/bin", "WG_QUICK_USERSPACE_IMPLEMENTATION": wg.PROGRAMS[DUT]()}
+    w.conf_of(f"Address = {V4}\nDNS = 10.0.0.1, fd00::53, corp.example", "10.99.0.2/32")
+    done = w.a.run(wg.weft(), "up", "wg0", env=env)
+    assert not done.stderr
+    calls = w.ours.read("/run/resolvectl.calls").splitlines()
+    assert calls == ["dns wg0 10.0.0.1 fd00::53", "domain wg0 corp.example ~."]
+    w.conf_of(f"Address = {V4}\nDNS = 10.0.0.2", "10.99.0.2/32")
+    w.a.run(wg.weft(), "reload", "wg0", env=env)
+    w.a.run(wg.weft(), "down", "wg0", env=env)
+    calls = w.ours.read("/run/resolvectl.calls").splitlines()[2:]
+    assert calls[:2] == ["dns wg0 10.0.0.2", "domain wg0 ~."], calls
+    assert calls[-1] == "revert wg0"
+    w.gone()
+
+
 def test_table_that_is_taken(world):
     w = world
     w.a.ip("route add 10.1.0.0/16 via 192.0.2.254 table 51820")
