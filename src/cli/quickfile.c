@@ -75,7 +75,9 @@ bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct we
 	const char *path = what;
 	int rc;
 
-	if (weft_quick_is_name(what, strlen(what))) {
+	/* for wg-quick "." is a name like another: it is not looked for here */
+	if (weft_quick_is_name(what, strlen(what)) || strcmp(what, ".") == 0 ||
+	    strcmp(what, "..") == 0) {
 		snprintf(looked_up, sizeof(looked_up), WEFT_CLI_QUICK_DIR "/%s" QUICK_SUFFIX, what);
 		path = looked_up;
 	}
