@@ -231,7 +231,7 @@ def stage_budget():
 
 def stage_fuzz():
     """some seconds for each fuzz target (the committed corpora are part of the unit tests)"""
-    count(run(["scripts/fuzz.sh", os.environ.get("FUZZ_SECONDS", "5")], "fuzz.log") == 0,
+    count(run(["scripts/fuzz.sh", os.environ.get("FUZZ_SECONDS", "3")], "fuzz.log") == 0,
           "fuzzing finds nothing in some seconds a target", "fuzz.log")
 
 
