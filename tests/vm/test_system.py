@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
     os.path.basename(WEFT) == "wg" or os.path.basename(WEFTD) != "weftd", reason="not of weft")
 
 # Of each file what shows most for its time: emulated, a whole test_up takes seven minutes.
-FILES = {"test_up": ("test_same_as_wg_quick[0]", "test_same_as_wg_quick[2]", "test_full_tunnel")}
+FILES = {"test_up": ("test_same_as_wg_quick[0]", "test_full_tunnel")}
 
 
 @pytest.fixture(scope="module", name="guest")
