@@ -244,11 +244,12 @@ struct weft_peer_info {
 	uint8_t public_key[WEFT_KEY_LEN];
 	struct weft_secret psk; /* the caller wipes */
 	struct weft_endpoint endpoint;
-	uint64_t endpoint_since_ns;  /* when the endpoint last changed; 0: never set */
+	uint64_t endpoint_since_ns;  /* when the endpoint last changed, to a second; 0: never set */
 	uint64_t last_handshake_sec; /* wall time; 0: never */
 	uint32_t last_handshake_nsec;
 	uint64_t last_received_ns; /* last authenticated packet, monotonic; 0: never */
-	uint64_t up_since_ns; /* since when one session has followed another; 0: none is there */
+	uint64_t up_since_ns; /* since when one session has followed another, to a second; 0: there
+				 is none */
 	uint64_t tx_bytes, rx_bytes; /* datagram bytes, handshakes included, as the kernel */
 	uint16_t keepalive_s;
 	uint64_t handshakes_initiated;  /* initiations sent */

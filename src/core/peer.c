@@ -271,7 +271,7 @@ void weft_peer_set_endpoint(struct weft_device *dev, struct weft_peer *peer,
 	}
 	weft_shared_endpoint_set(&peer->endpoint, &e);
 	if (!weft_endpoint_same_remote(&old, &e)) {
-		peer->endpoint_since_ns = now_ns;
+		peer->endpoint_since_s = weft_since(now_ns);
 		weft_path_moved(peer, now_ns);
 	}
 	weft_send_staged(peer, now_ns);
@@ -316,12 +316,12 @@ void weft_peer_heard_from(struct weft_peer *peer, const struct weft_endpoint *fr
 	if (old.ip.family != WEFT_NONE)
 		weft_peer_moved(peer, now_ns);
 	else
-		peer->endpoint_since_ns = now_ns;
+		peer->endpoint_since_s = weft_since(now_ns);
 }
 
 void weft_peer_moved(struct weft_peer *peer, uint64_t now_ns)
 {
-	peer->endpoint_since_ns = now_ns;
+	peer->endpoint_since_s = weft_since(now_ns);
 	peer->endpoint_changes++;
 	weft_path_moved(peer, now_ns);
 	weft_peer_event(peer, WEFT_EVENT_ENDPOINT_MOVED);
@@ -391,10 +391,10 @@ void weft_peer_info(const struct weft_device *dev, const struct weft_peer *peer,
 	memcpy(ret_info->public_key, peer->handshake.remote_static, WEFT_KEY_LEN);
 	ret_info->psk = peer->handshake.psk;
 	weft_shared_endpoint_get(&peer->endpoint, &ret_info->endpoint, NULL);
-	ret_info->endpoint_since_ns = peer->endpoint_since_ns;
+	ret_info->endpoint_since_ns = (uint64_t)peer->endpoint_since_s * WEFT_NS_PER_S;
 	ret_info->last_handshake_sec = peer->last_handshake_sec;
 	ret_info->last_handshake_nsec = peer->last_handshake_nsec;
-	ret_info->up_since_ns = peer->up ? peer->up_since_ns : 0;
+	ret_info->up_since_ns = peer->up ? (uint64_t)peer->up_since_s * WEFT_NS_PER_S : 0;
 	ret_info->last_received_ns = weft_load64(&peer->received_ns);
 	ret_info->tx_bytes = weft_load64(&peer->tx_bytes);
 	ret_info->rx_bytes = weft_load64(&peer->rx_bytes);

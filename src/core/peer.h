@@ -141,10 +141,17 @@ struct weft_peer {
 	uint32_t sent_timestamp_nsec;
 	uint32_t last_handshake_nsec;
 	uint64_t last_handshake_sec;
-	uint64_t endpoint_since_ns;
-	uint64_t up_since_ns; /* of `up` */
+	uint32_t endpoint_since_s, up_since_s; /* weft_since; of `up` */
 	uint32_t initiated, answered, completed, failed, cookies, endpoint_changes;
 };
+
+/* A moment in whole seconds of the monotonic clock, for a peer has no room for more; never 0. */
+static inline uint32_t weft_since(uint64_t now_ns)
+{
+	uint32_t s = (uint32_t)(now_ns / WEFT_NS_PER_S);
+
+	return s ? s : 1;
+}
 
 /* Handshake messages and cookie replies on their way from workers to the owner. */
 struct weft_queued {

@@ -62,7 +62,7 @@ void weft_session_confirmed(struct weft_peer *peer, bool renewed, uint64_t now_n
 	peer->completed++;
 	weft_peer_event(peer, renewed && peer->up ? WEFT_EVENT_PEER_REKEYED : WEFT_EVENT_PEER_UP);
 	if (!peer->up)
-		peer->up_since_ns = now_ns;
+		peer->up_since_s = weft_since(now_ns);
 	peer->up = true;
 	weft_path_session(peer, now_ns);
 }
