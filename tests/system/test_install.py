@@ -20,12 +20,12 @@ MOST_EXPOSED = 31
 IN_OVERLAY = r"""
 set -eu
 mount -t tmpfs tmpfs "$2"
-mkdir "$2/upper" "$2/work" "$2/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$2/upper,workdir=$2/work" "$2/root"
-mount -t proc proc "$2/root/proc"
-mount --rbind /dev "$2/root/dev"
-cp "$1" "$2/root/weft.deb"
-chroot "$2/root" /bin/sh -eu <<'END'
+mkdir "$2/upper" "$2/work" "$2/tree"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$2/upper,workdir=$2/work" "$2/tree"
+mount -t proc proc "$2/tree/proc"
+mount --rbind /dev "$2/tree/dev"
+cp "$1" "$2/tree/weft.deb"
+chroot "$2/tree" /bin/sh -eu <<'END'
 cd /
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 touch /marker
