@@ -105,12 +105,6 @@ WEFT_MUST_CHECK int weft_cli_get(const struct weft_cli *cli, const char *name,
 				 struct weft_conf_device *ret_dev);
 
 /*
- * A whole file, at most `limit` bytes, into `ret_text` (to be cleared by the caller also after an
- * error). 0, WEFT_E_LIMIT, -ENOMEM or errno.
- */
-WEFT_MUST_CHECK int weft_cli_read_file(const char *path, size_t limit, struct weft_text *ret_text);
-
-/*
  * A key from a file: base64 with white space after it; an empty file is a key of zeros. Prints
  * what is wrong, without a byte of the file. False: printed.
  */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "host/file.h"
 #include "crypto/crypto.h"
 #include "util/encoding.h"
 
@@ -77,32 +78,6 @@ int weft_cli_get(const struct weft_cli *cli, const char *name, struct weft_conf_
 	return rc;
 }
 
-int weft_cli_read_file(const char *path, size_t limit, struct weft_text *ret_text)
-{
-	char buf[16384];
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = read(fd, buf, sizeof(buf));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			rc = -errno;
-		else if (ret_text->len + (size_t)n > limit)
-			rc = WEFT_E_LIMIT;
-		else if (n > 0)
-			rc = weft_text_append(ret_text, buf, (size_t)n);
-		if (n <= 0 || rc)
-			break;
-	}
-	weft_wipe(buf, sizeof(buf));
-	close(fd);
-	return rc;
-}
-
 /* A key file that will not do. `where`: the first byte that has no place there, or 0. */
 static void bad_key_file(const struct weft_cli *cli, const char *path, size_t len, int where)
 {
@@ -135,7 +110,7 @@ static bool is_key_itself(const char *path)
 bool weft_cli_read_key(const struct weft_cli *cli, const char *path, struct weft_secret *ret_key)
 {
 	struct weft_text text = {0};
-	int rc = weft_cli_read_file(path, MAX_KEY_FILE_BYTES, &text), where = 0;
+	int rc = weft_file_read(path, 0, MAX_KEY_FILE_BYTES, &text), where = 0;
 	bool ok = false;
 
 	if (rc == WEFT_E_LIMIT) {
@@ -165,7 +140,7 @@ bool weft_cli_read_config(const struct weft_cli *cli, const char *path, struct w
 {
 	struct weft_text text = {0};
 	struct weft_diag diag = {0};
-	int rc = weft_cli_read_file(path, WEFT_INI_MAX_BYTES, &text);
+	int rc = weft_file_read(path, 0, WEFT_INI_MAX_BYTES, &text);
 
 	if (rc) {
 		weft_text_clear(&text);

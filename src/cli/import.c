@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "conf/networkd.h"
 #include "conf/quick_tidy.h"
+#include "host/file.h"
 
 enum from { FROM_NAME, FROM_WG_QUICK, FROM_NETWORKD };
 
@@ -65,7 +66,7 @@ static void print_note(void *ctx, const struct weft_diag *diag)
 static bool read_text(const struct import *im, const char *path, size_t limit,
 		      struct weft_text *text, struct weft_diag *diag)
 {
-	int rc = weft_cli_read_file(path, limit, text);
+	int rc = weft_file_read(path, 0, limit, text);
 
 	snprintf(diag->source, sizeof(diag->source), "%.255s", path);
 	if (rc)
@@ -243,21 +244,6 @@ static void path_of(const struct import *im, const struct made *made, char path[
 	snprintf(path, PATH_MAX, "%s/%s.conf", im->dir, made->name);
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Whole or not at all, and its owner's alone. 0 or errno. */
 static int put_file(const struct import *im, const struct made *made)
 {
@@ -269,7 +255,7 @@ static int put_file(const struct import *im, const struct made *made)
 	fd = mkostemp(temporary, O_CLOEXEC); /* 0600 */
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, made->text.p, made->text.len);
+	rc = weft_file_write_fd(fd, made->text.p, made->text.len);
 	if (!rc && fsync(fd))
 		rc = -errno;
 	close(fd);

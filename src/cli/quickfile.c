@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "conf/quick.h"
+#include "host/file.h"
 
 #define QUICK_SUFFIX ".conf"
 
@@ -94,7 +95,7 @@ bool weft_cli_read_quick(const struct weft_cli *cli, const char *what, struct we
 	}
 	if (is_world_accessible(ret->path))
 		fprintf(stderr, "Warning: `%s' is world accessible\n", ret->path);
-	rc = weft_cli_read_file(ret->path, WEFT_INI_MAX_BYTES, &ret->text);
+	rc = weft_file_read(ret->path, 0, WEFT_INI_MAX_BYTES, &ret->text);
 	if (rc)
 		weft_cli_failed(cli, ret->path, rc);
 	return !rc;

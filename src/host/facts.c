@@ -3,6 +3,7 @@
 #include "host/facts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 #include "host/facts_internal.h"
 #include "host/fence_nft.h"
+#include "host/file.h"
 
 #define RULESET_BYTES (16u << 20)
 
@@ -156,7 +158,7 @@ static enum weft_answer sysctl_is(const char *name, long value)
 	enum weft_answer a = WEFT_NOT_KNOWN;
 
 	(void)snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
-	if (!weft_host_read_file(path, 64, &text) && !weft_text_append(&text, "", 1))
+	if (!weft_file_read(path, O_NOFOLLOW, 64, &text) && !weft_text_append(&text, "", 1))
 		a = strtol(text.p, NULL, 10) == value ? WEFT_YES : WEFT_NO;
 	weft_text_clear(&text);
 	return a;

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/file.h"
 #include "host/keep_internal.h"
 
 #define STOP_TRIES 200
@@ -38,22 +39,6 @@ static int make_folder(const char *ifname)
 	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }
 
-static int write_all(int fd, const struct weft_text *text)
-{
-	size_t done = 0;
-
-	while (done < text->len) {
-		ssize_t n = write(fd, text->p + done, text->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
 int weft_keep_write_file(const char *ifname, const char *file, const struct weft_text *text)
 {
 	char path[WEFT_KEEP_PATH_LEN], temp[WEFT_KEEP_PATH_LEN + 8];
@@ -65,7 +50,7 @@ int weft_keep_write_file(const char *ifname, const char *file, const struct weft
 	fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, text);
+	rc = weft_file_write_fd(fd, text->p, text->len);
 	if (close(fd) && !rc)
 		rc = -errno;
 	if (!rc && rename(temp, path))
@@ -77,26 +62,10 @@ int weft_keep_write_file(const char *ifname, const char *file, const struct weft
 
 int weft_keep_read_file(const char *ifname, const char *file, struct weft_text *ret)
 {
-	char path[WEFT_KEEP_PATH_LEN], buf[16384];
-	int fd, rc = weft_keep_path(path, ifname, file);
-	ssize_t n;
+	char path[WEFT_KEEP_PATH_LEN];
+	int rc = weft_keep_path(path, ifname, file);
 
-	if (rc)
-		return rc;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -errno;
-	do {
-		n = read(fd, buf, sizeof(buf));
-		if (n < 0 && errno != EINTR)
-			rc = -errno;
-		else if (n > 0 && ret->len + (size_t)n > WEFT_KEEP_MAX_BYTES)
-			rc = WEFT_E_LIMIT;
-		else if (n > 0)
-			rc = weft_text_append(ret, buf, (size_t)n);
-	} while (n && !rc);
-	close(fd);
-	return rc;
+	return rc ? rc : weft_file_read(path, O_NOFOLLOW, WEFT_KEEP_MAX_BYTES, ret);
 }
 
 int weft_keep_lock(const char *ifname)

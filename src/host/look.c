@@ -12,35 +12,11 @@
 
 #include "control/device.h"
 #include "host/fence_nft.h"
+#include "host/file.h"
 #include "host/rundir.h"
 #include "linux/ifconf.h"
 
 #define MAX_ADDRESSES 4096
-
-int weft_host_read_file(const char *path, size_t limit, struct weft_text *ret)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = 0;
-	char buf[4096];
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = read(fd, buf, sizeof(buf));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			rc = -errno;
-		else if (ret->len + (size_t)n > limit)
-			rc = WEFT_E_LIMIT;
-		else if (n > 0)
-			rc = weft_text_append(ret, buf, (size_t)n);
-		if (n <= 0 || rc)
-			break;
-	}
-	close(fd);
-	return rc;
-}
 
 /* The name of a process, and when it was started: the 22nd field of its stat, after "(name)". */
 static void look_at_process(pid_t pid, struct weft_host_look *ret)
@@ -52,7 +28,7 @@ static void look_at_process(pid_t pid, struct weft_host_look *ret)
 	unsigned long long ticks;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (weft_host_read_file(path, 4096, &text) || weft_text_append(&text, "", 1)) {
+	if (weft_file_read(path, O_NOFOLLOW, 4096, &text) || weft_text_append(&text, "", 1)) {
 		weft_text_clear(&text);
 		return;
 	}
@@ -141,7 +117,7 @@ int weft_host_look_around(const char *ifname, struct weft_host_look *ret)
 		return rc;
 	ret->kill_switch = look_at_kill_switch(ifname);
 	(void)snprintf(path, sizeof(path), WEFT_HOST_RUN_DIR "/%s/endpoints.json", ifname);
-	rc = weft_host_read_file(path, WEFT_NOTE_MAX_BYTES, &text);
+	rc = weft_file_read(path, O_NOFOLLOW, WEFT_NOTE_MAX_BYTES, &text);
 	if (!rc && weft_notes_parse(text.p, text.len, &ret->notes))
 		weft_notes_clear(&ret->notes);
 	weft_text_clear(&text);

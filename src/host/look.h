@@ -28,7 +28,4 @@ struct weft_host_look {
 WEFT_MUST_CHECK int weft_host_look_around(const char *ifname, struct weft_host_look *ret);
 void weft_host_look_clear(struct weft_host_look *look);
 
-/* A whole small file. 0, WEFT_E_LIMIT, -ENOMEM or errno. `ret` is cleared by the caller. */
-WEFT_MUST_CHECK int weft_host_read_file(const char *path, size_t limit, struct weft_text *ret);
-
 #endif

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/file.h"
+
 #define RECORD "record"
 
 /* The interface's directory, which is made. */
@@ -146,24 +148,6 @@ static uint64_t netns(void)
 	return stat("/proc/self/ns/net", &st) == 0 ? (uint64_t)st.st_ino : 0;
 }
 
-static int read_all(int fd, struct weft_text *out)
-{
-	char buf[4096];
-	ssize_t n;
-
-	while ((n = read(fd, buf, sizeof(buf))) != 0) {
-		int rc = n > 0            ? weft_text_append(out, buf, (size_t)n)
-			 : errno == EINTR ? 0
-					  : -errno;
-
-		if (!rc && out->len > WEFT_HOST_RECORD_MAX_BYTES)
-			rc = WEFT_E_LIMIT;
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
 int weft_host_read_record(const char *ifname, struct weft_host_record *ret)
 {
 	struct weft_text text = {0};
@@ -174,7 +158,7 @@ int weft_host_read_record(const char *ifname, struct weft_host_record *ret)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -ENOENT;
-	rc = read_all(fd, &text);
+	rc = weft_file_read_fd(fd, WEFT_HOST_RECORD_MAX_BYTES, &text);
 	close(fd);
 	if (!rc)
 		rc = weft_host_record_parse(text.p, text.len, ret);
@@ -183,20 +167,6 @@ int weft_host_read_record(const char *ifname, struct weft_host_record *ret)
 		return 0;
 	weft_host_record_clear(ret);
 	return rc == -ENOMEM ? rc : -ENOENT;
-}
-
-static int write_all(int fd, const struct weft_text *text)
-{
-	size_t done = 0;
-
-	while (done < text->len) {
-		ssize_t n = write(fd, text->p + done, text->len - done);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
 }
 
 int weft_host_write_record(const char *ifname, struct weft_host_record *rec)
@@ -214,7 +184,7 @@ int weft_host_write_record(const char *ifname, struct weft_host_record *rec)
 	if (!rc && fd < 0)
 		rc = -errno;
 	if (!rc)
-		rc = write_all(fd, &text);
+		rc = weft_file_write_fd(fd, text.p, text.len);
 	if (fd >= 0)
 		close(fd);
 	if (!rc && rename(temporary, path))

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control/device.h"
+#include "host/file.h"
 #include "host/internal.h"
 
 /* Name servers and domains of resolvconf's lines. */
@@ -53,21 +54,6 @@ static void clear_texts(struct weft_quick_texts *t)
 	free(t->v);
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
 /* So that the new name outlives a loss of power, too. */
 static void sync_folder(const char *path)
 {
@@ -98,7 +84,9 @@ static int replace_file(const char *path, const struct weft_text *text)
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, text->p, text->len);
+	rc = weft_file_write_fd(fd, text->p, text->len);
+	if (!rc && fsync(fd))
+		rc = -errno;
 	if (close(fd) && !rc)
 		rc = -errno;
 	if (!rc && rename(temporary, path))

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/file.h"
 #include "host/tune.h"
 
 #define STATE_MAX_BYTES (4u << 20)
@@ -145,24 +146,6 @@ static int open_store(const char *root)
 	return fd;
 }
 
-static int read_all(int fd, struct weft_text *ret_text)
-{
-	char buf[8192];
-	ssize_t n = 1;
-	int rc = 0;
-
-	while (n > 0 && !rc) {
-		n = read(fd, buf, sizeof(buf));
-		if (n < 0)
-			rc = -errno;
-		else if (ret_text->len + (size_t)n > STATE_MAX_BYTES)
-			rc = WEFT_E_LIMIT;
-		else
-			rc = weft_text_append(ret_text, buf, (size_t)n);
-	}
-	return rc;
-}
-
 /* What was remembered; -ENOENT: nothing. Only a file that nobody else can have written counts. */
 static int load(const char *root, const char *ifname, struct weft_tune_state *ret_state,
 		struct weft_diag *diag)
@@ -183,7 +166,7 @@ static int load(const char *root, const char *ifname, struct weft_tune_state *re
 	else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
 		rc = WEFT_E_PARSE;
 	else
-		rc = read_all(fd, &text);
+		rc = weft_file_read_fd(fd, STATE_MAX_BYTES, &text);
 	close(fd);
 	if (rc == WEFT_E_PARSE)
 		weft_diag_set(diag, 0, 0, "others than this user may write to it");
@@ -198,7 +181,6 @@ static int store(const char *root, const char *ifname, const struct weft_tune_st
 {
 	char path[WEFT_TUNE_PATH_LEN], fresh[WEFT_TUNE_PATH_LEN + 8];
 	struct weft_text text = {0};
-	size_t done = 0;
 	int fd, rc;
 
 	weft_tune_state_path(root, ifname, path);
@@ -210,14 +192,8 @@ static int store(const char *root, const char *ifname, const struct weft_tune_st
 	fd = rc ? -1 : open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (!rc && fd < 0)
 		rc = -errno;
-	while (!rc && done < text.len) {
-		ssize_t n = write(fd, text.p + done, text.len - done);
-
-		if (n < 0 && errno != EINTR)
-			rc = -errno;
-		else if (n > 0)
-			done += (size_t)n;
-	}
+	if (!rc)
+		rc = weft_file_write_fd(fd, text.p, text.len);
 	if (fd >= 0 && close(fd) && !rc)
 		rc = -errno;
 	if (!rc && rename(fresh, path))
