@@ -169,6 +169,8 @@ def test_peer_removal(bench):
 def test_set_of_one_peer_leaves_others(bench):
     t = bench()
     one, two = t.peer("10.50.1.0/24"), t.peer("10.50.2.0/24", keepalive=30)
+    # what confirms the handshake may still be on its way
+    wait.until(lambda: t.w.peer_state(two.key)["last_handshake_time_sec"] != "0", "a session")
     before = t.w.peer_state(two.key)
     t.w.wg("set", "peer", one.key.public64, "allowed-ips", "10.50.3.0/24",
            "persistent-keepalive", "40")
