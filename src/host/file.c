@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 int weft_file_read_fd(int fd, size_t limit, struct weft_text *ret)
@@ -53,4 +54,24 @@ int weft_file_write_fd(int fd, const char *p, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int weft_file_replace(const char *path, const char *temporary, const struct weft_text *text)
+{
+	int fd, rc;
+
+	(void)unlink(temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	rc = weft_file_write_fd(fd, text->p, text->len);
+	if (!rc && fsync(fd))
+		rc = -errno;
+	if (close(fd) && !rc)
+		rc = -errno;
+	if (!rc && rename(temporary, path))
+		rc = -errno;
+	if (rc)
+		(void)unlink(temporary);
+	return rc;
 }

@@ -19,4 +19,13 @@ WEFT_MUST_CHECK int weft_file_read(const char *path, int flags, size_t limit,
 /* Writes all of it. 0 or negated errno. Any thread. */
 WEFT_MUST_CHECK int weft_file_write_fd(int fd, const char *p, size_t len);
 
+/*
+ * Makes the file at `path` this text, for its owner alone, in one step: whoever reads it, and
+ * whatever is killed, finds the old file or the new one. `temporary` is in the same folder; what
+ * an earlier call has left there goes. One writer of a path at a time. 0 or negated errno, and
+ * then the old file is there as it was.
+ */
+WEFT_MUST_CHECK int weft_file_replace(const char *path, const char *temporary,
+				      const struct weft_text *text);
+
 #endif

@@ -173,24 +173,15 @@ int weft_host_write_record(const char *ifname, struct weft_host_record *rec)
 {
 	char path[PATH_MAX], temporary[PATH_MAX];
 	struct weft_text text = {0};
-	int fd, rc;
+	int rc;
 
 	record_path(ifname, "", path);
 	record_path(ifname, ".new", temporary);
 	rec->ifindex = if_nametoindex(ifname);
 	rec->netns = netns();
 	rc = weft_host_record_write(rec, &text);
-	fd = rc ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (!rc && fd < 0)
-		rc = -errno;
 	if (!rc)
-		rc = weft_file_write_fd(fd, text.p, text.len);
-	if (fd >= 0)
-		close(fd);
-	if (!rc && rename(temporary, path))
-		rc = -errno;
-	if (rc && fd >= 0)
-		(void)unlink(temporary);
+		rc = weft_file_replace(path, temporary, &text);
 	weft_text_clear(&text);
 	return rc;
 }

@@ -76,24 +76,12 @@ static void sync_folder(const char *path)
 static int replace_file(const char *path, const struct weft_text *text)
 {
 	char temporary[PATH_MAX];
-	int fd, rc;
+	int rc;
 
 	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.tmp", path) >= sizeof(temporary))
 		return -ENAMETOOLONG;
-	(void)unlink(temporary); /* of a save that was ended */
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	rc = weft_file_write_fd(fd, text->p, text->len);
-	if (!rc && fsync(fd))
-		rc = -errno;
-	if (close(fd) && !rc)
-		rc = -errno;
-	if (!rc && rename(temporary, path))
-		rc = -errno;
-	if (rc)
-		(void)unlink(temporary);
-	else
+	rc = weft_file_replace(path, temporary, text);
+	if (!rc)
 		sync_folder(path);
 	return rc;
 }

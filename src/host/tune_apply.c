@@ -181,25 +181,15 @@ static int store(const char *root, const char *ifname, const struct weft_tune_st
 {
 	char path[WEFT_TUNE_PATH_LEN], fresh[WEFT_TUNE_PATH_LEN + 8];
 	struct weft_text text = {0};
-	int fd, rc;
+	int rc;
 
 	weft_tune_state_path(root, ifname, path);
 	if (!state->n)
 		return unlink(path) && errno != ENOENT ? -errno : 0;
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	rc = weft_tune_state_format(ifname, state, &text);
-	(void)unlink(fresh);
-	fd = rc ? -1 : open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (!rc && fd < 0)
-		rc = -errno;
 	if (!rc)
-		rc = weft_file_write_fd(fd, text.p, text.len);
-	if (fd >= 0 && close(fd) && !rc)
-		rc = -errno;
-	if (!rc && rename(fresh, path))
-		rc = -errno;
-	if (rc)
-		(void)unlink(fresh);
+		rc = weft_file_replace(path, fresh, &text);
 	weft_text_clear(&text);
 	return rc;
 }
