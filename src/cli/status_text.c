@@ -112,7 +112,7 @@ static void print_up(FILE *out, const struct weft_status_peer *s, const char *he
 {
 	char text[256];
 
-	if (s->has_up) {
+	if (s->has_up && s->up_s) {
 		weft_pretty_duration(text, sizeof(text), s->up_s, false);
 		fprintf(out, "for %s, ", text);
 	}

@@ -56,12 +56,13 @@ static void receive_cookie(struct weft_device *dev, const struct weft_queued *q,
 void weft_session_confirmed(struct weft_peer *peer, bool renewed, uint64_t now_ns)
 {
 	struct weft_device *dev = peer->dev;
+	bool follows = renewed && peer->up; /* the session before it */
 
 	weft_timers_handshake_complete(peer);
 	dev->cb.wall_time(dev->cb.ctx, &peer->last_handshake_sec, &peer->last_handshake_nsec);
 	peer->completed++;
-	weft_peer_event(peer, renewed && peer->up ? WEFT_EVENT_PEER_REKEYED : WEFT_EVENT_PEER_UP);
-	if (!peer->up)
+	weft_peer_event(peer, follows ? WEFT_EVENT_PEER_REKEYED : WEFT_EVENT_PEER_UP);
+	if (!follows)
 		peer->up_since_s = weft_since(now_ns);
 	peer->up = true;
 	weft_path_session(peer, now_ns);

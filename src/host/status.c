@@ -216,12 +216,13 @@ static void look_at(const struct weft_status_facts *f, size_t i, struct weft_sta
 	weft_status_name(file, p->public_key, s->name);
 	s->named = file && file->name;
 	s->heard = weft_status_heard(p, f->now_sec, &s->heard_s, &s->heard_is_handshake);
-	s->up_s = figure(p, "up_age_sec", UINT64_MAX);
-	s->has_up = s->up_s != UINT64_MAX;
 	s->path_mtu = (uint32_t)figure(p, "path_mtu", 0);
 	if (f->then)
 		take_rates(f, same_peer(f->then, p, i), s);
 	s->health = health_of(f, s);
+	/* weftd's sessions may follow one another still when the last is over, or not answered */
+	s->up_s = figure(p, "up_age_sec", UINT64_MAX);
+	s->has_up = s->health == WEFT_HEALTH_UP && s->up_s != UINT64_MAX;
 	find_origin(f, file, s);
 }
 

@@ -37,7 +37,7 @@ struct weft_status_peer {
 	char name[WEFT_STATUS_NAME_LEN];   /* of the file, else the key's first characters */
 	bool named;                        /* it is the file's */
 	enum weft_health health;
-	bool has_up;      /* weftd told since when; then: */
+	bool has_up;      /* it is up, and weftd told since when; then: */
 	uint64_t up_s;    /* seconds since the first of its sessions that followed one another */
 	bool heard;       /* ever; then: */
 	uint64_t heard_s; /* seconds since something authentic came: exact with weftd, else since */

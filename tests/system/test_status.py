@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import time
 
@@ -55,7 +56,8 @@ def test_up(pair, impl):
     assert (peer["up_seconds"] is None) == (impl != DUT) and (peer["up_seconds"] or 0) < 300
     assert peer["endpoint"] == p.endpoint_b and peer["endpoint_origin"] == "file"
     text = status(p.a)  # without a name: all of them
-    assert f"peer: berlin {p.wb.key.public64}" in text and "\n  up: " in text
+    assert f"peer: berlin {p.wb.key.public64}" in text and \
+        re.search(r"\n  up: (for \d.*, )?(heard|handshake) (now|\d.* ago)\n", text)
     assert f"endpoint: {p.endpoint_b} (as in the file)" in text and "\x1b" not in text
     assert "peers: 0 down, 0 quiet, 1 up" in text
     # the other side has no file: the peer's key, and an endpoint of which nothing is known
@@ -74,7 +76,9 @@ def test_down_and_again(pair):
 
     def down():
         sock.sendto(b"x", (p.b4, 9))
-        return peer_of(p.a, p.wb.key)["health"] == "down"
+        peer = peer_of(p.a, p.wb.key)
+        assert (peer["up_seconds"] is None) == (peer["health"] != "up")
+        return peer["health"] == "down"
     assert peer_of(p.a, p.wb.key)["health"] == "up"
     wait.until(down, "the peer counts as down", timeout=120, step=0.5)
     text = status(p.a, "--check", "wg0", code=3)

@@ -133,6 +133,13 @@ static void test_initiator_rekeys_on_send(void **state)
 	assert_int_equal(a->events[WEFT_EVENT_PEER_REKEYED], 1);
 	assert_int_equal(b->events[WEFT_EVENT_PEER_REKEYED], 1);
 	assert_int_equal(world_info(a, b).up_since_ns, up);
+	/* One that begins when the last is over follows none. */
+	world_advance(&w, 300 * S);
+	assert_int_equal(world_send(a, b, 0), WEFT_E_NO_SESSION);
+	world_settle(&w);
+	assert_int_equal(a->events[WEFT_EVENT_PEER_REKEYED], 1);
+	assert_in_range(world_info(a, b).up_since_ns, w.now_ns - 2 * S, w.now_ns);
+	assert_in_range(world_info(b, a).up_since_ns, w.now_ns - 2 * S, w.now_ns);
 }
 
 static void test_initiator_rekeys_on_receive(void **state)
