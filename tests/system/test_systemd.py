@@ -59,7 +59,11 @@ class Machine:
              os.path.join(tmp, "machine")],
             env=env, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.pid = None
-        wait.until(self.is_booted, "systemd answers", timeout=60)
+        try:
+            wait.until(self.is_booted, "systemd answers", timeout=60)
+        except BaseException:
+            self.close()
+            raise
 
     def is_booted(self):
         if self.proc.poll() is not None:
@@ -72,7 +76,9 @@ class Machine:
         if not children:
             return False
         self.pid = int(children[0])
-        return os.path.exists(self.path("/run/systemd/private")) and \
+        # until it has its own root, what answers may be the host's
+        return os.path.exists(self.path("/etc/systemd/system/weft-test.target")) and \
+            os.path.exists(self.path("/run/systemd/private")) and \
             self.run("systemctl", "list-units", check=False).returncode == 0
 
     def path(self, inside):
